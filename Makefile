@@ -1,0 +1,48 @@
+# Every target sets up what it needs: `make demo` on a fresh clone is enough.
+#
+#   make demo      run the quickstart recipe with the built-in models
+#   make test      the whole test suite, the real models included
+#   make check     lint, types, import rules and the fast tests: run before a commit
+#   make bench     measurements; they print numbers and never fail on a clock
+#   make install   only the environment in .venv (PYTHON=python3.12 chooses another interpreter)
+#   make clean     remove what make made; runs/ is kept
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.installed
+
+.DEFAULT_GOAL := install
+.PHONY: install demo test check lint fast bench clean
+
+install: $(READY)
+
+# torch goes first and alone: it is the large one, and an index or wheel folder set up for pip decides which build.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -c constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: $(READY)
+	$(BIN)/llm2llm run quickstart
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+check: lint fast
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+
+fast: $(READY)
+	$(BIN)/python -m pytest -m "not real" -n 2
+
+bench: $(READY)
+	set -e; for file in tests/bench/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find agent loops teacher student tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,93 @@
+"""`llm2llm check`: find out before a run what is wrong with it, whether the teacher can do the task, and what it may cost.
+
+Nothing is written into a run folder; the teacher's answers are kept in a throw-away ledger.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from agent.launch import open_teacher
+from agent.safe import safe
+from agent.settings import SettingsError, explained
+from loops.settings import RunSettings
+from loops.stats import wilson
+from student.evalset import EvalSet, load_evals
+from teacher.curate import answer_request, read_answer
+from teacher.requests import Reply
+from teacher.sheet import TaskSheet
+
+ASKED = 24
+"""Seeds the teacher is asked."""
+
+
+def check_run(settings: RunSettings) -> RenderableType:
+    """A table of what was found. Raises the rooms' errors for what would stop a run."""
+    evals = load_evals(Path(settings.evals))
+    sizes = evals.held_out.sizes()
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("eval set", Text(safe(f"{evals.spec.name}: mine {len(evals.seeds)}, select {sizes['select']}, test {sizes['test']}")))
+    table.add_row("student", Text(safe(settings.student.model)))
+    table.add_row("teacher", Text(safe(settings.teacher.model + (f" at {settings.teacher.base_url}" if settings.teacher.base_url else ""))))
+    for name, text in _ask(settings, evals):
+        table.add_row(name, Text(safe(text)))
+    return table
+
+
+def _ask(settings: RunSettings, evals: EvalSet) -> list[tuple[str, str]]:
+    """Score the teacher on some seeds, and scale what that took to a whole run."""
+    seeds = sorted(evals.seeds, key=lambda seed: seed.id)[:ASKED]
+    sheet = TaskSheet(task=evals.task(), noun=evals.spec.noun, labels=evals.labels)
+    with ExitStack() as cleaning:
+        place = Path(cleaning.enter_context(tempfile.TemporaryDirectory()))
+        client = open_teacher(settings, evals, place / "ledger.sqlite", lambda *_, **__: None, cleaning, lambda: False)
+        replies = client.ask_all([answer_request(sheet, seed.prompt) for seed in seeds], round=0)
+        spent = client.ledger.totals()
+    answers = [read_answer(reply) if isinstance(reply, Reply) else None for reply in replies]
+    right = sum(_same(evals, seed.answer, answer) for seed, answer in zip(seeds, answers, strict=True))
+    low, high = wilson(right, len(seeds))
+    score = f"{right} of {len(seeds)} seeds right, {100 * right / len(seeds):.0f} % (95 % interval {100 * low:.0f} to {100 * high:.0f} %)"
+    return [("teacher's own score", score), *_estimate(settings, len(seeds), spent.seconds, spent.tokens)]
+
+
+def _same(evals: EvalSet, expected: str, answer: str | None) -> bool:
+    from student.scorers import SCORERS
+
+    if answer is None:
+        return False
+    return answer == expected if evals.labels else SCORERS[evals.spec.scorer](expected, answer) == 1
+
+
+def _estimate(settings: RunSettings, asked: int, seconds: float, tokens: int) -> list[tuple[str, str]]:
+    rounds, lessons = settings.stop.rounds, settings.generate.lessons
+    answers = settings.teacher.check_items + rounds * lessons
+    written = rounds * lessons * settings.generate.tokens_per_lesson
+    per_answer = tokens / max(1, asked)
+    total = answers * per_answer + written * 2
+    minutes = (answers * seconds / max(1, asked) + written * seconds / max(1, tokens)) / 60
+    lines = [("estimate", f"at most about {total:,.0f} teacher tokens and {minutes:.0f} minutes of teacher time for {rounds} rounds of {lessons}")]
+    budget = settings.budget
+    if budget.prompt_price is not None and budget.completion_price is not None:
+        lines.append(("money", f"about {(total * budget.prompt_price + written * budget.completion_price) / 1e6:.2f}"))
+    else:
+        lines.append(("money", "unknown: set budget.prompt_price and budget.completion_price (per million tokens)"))
+    return lines
+
+
+def explain_settings(prefix: str) -> RenderableType:
+    """The keys that start with `prefix`, each with its default and meaning."""
+    found = [row for row in explained() if row[0].startswith(prefix)]
+    if not found:
+        raise SettingsError(f"No setting starts with {prefix!r}. `llm2llm check --explain ''` lists every key.")
+    text = Text()
+    for key, default, note in found:
+        text.append(key, "bold").append(f" = {default}\n").append(f"    {note}\n")
+    return text

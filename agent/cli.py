@@ -1,0 +1,248 @@
+"""The commands. Each reads what was typed, calls the rooms below, and prints a result; nothing here knows how it is done.
+
+Exit codes: 0 done, 2 something a person can mend (one paragraph on stderr), 130 stopped on request and resumable. The
+heavy rooms are imported inside the commands, so `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False,
+    help="Teach a small model its job: evaluate, diagnose, write lessons, curate, fine-tune, repeat, and prove it.",
+)  # fmt: skip
+
+Set = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, for example stop.rounds=2.")]
+Ui = Annotated[str, typer.Option("--ui", help="auto, rich, plain, json or quiet.")]
+Runs = Annotated[Path, typer.Option("--runs", help="Where runs are kept.", envvar="LLM2LLM_RUNS")]
+Evals = Annotated[str | None, typer.Option("--evals", metavar="FILE", help="Your eval set's YAML file.")]
+Student = Annotated[str | None, typer.Option("--student", metavar="MODEL", help="Hub id, folder, .gguf or builtin:NAME.")]
+Teacher = Annotated[str | None, typer.Option("--teacher", metavar="MODEL|URL", help="Model, .gguf, builtin:NAME, scripted, or a server's address.")]
+Name = Annotated[str | None, typer.Option("--name", help="What to call the run; a number is added.")]
+RUNS = Path("runs")
+
+
+def main() -> int | None:
+    """Entry point: fixable errors become one paragraph and exit code 2."""
+    os.umask(0o077)
+    try:
+        app()
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else 2
+    return 0
+
+
+def fail(message: str) -> NoReturn:
+    """One paragraph on stderr, exit code 2."""
+    from agent.safe import safe
+
+    typer.echo(f"llm2llm: {safe(message)}", err=True)
+    raise typer.Exit(2)
+
+
+@app.command()
+def run(
+    recipe: Annotated[str | None, typer.Argument(help="A recipe's name (quickstart, numeric) or a config file.")] = None,
+    evals: Evals = None, student: Student = None, teacher: Teacher = None, name: Name = None, sets: Set = [], ui: Ui = "auto",  # noqa: B006  typer reads the default
+    runs: Runs = RUNS,
+) -> None:  # fmt: skip
+    """Start a run: evaluate, teach, fine-tune, repeat."""
+    from agent.launch import FIXABLE, drive
+    from agent.settings import resolve
+    from loops.run_folder import create_run
+    from student.evalset import load_evals
+
+    try:
+        settings, default = resolve(recipe, sets, _typed(evals, student, teacher))
+        load_evals(Path(settings.evals))  # a bad eval set must not leave an empty run behind
+        screen = _screen(ui)
+        folder = create_run(runs, name or default)
+        code, message = _watched(screen, lambda: drive(folder, settings, "", screen, resumed=False))
+        _finish(folder, ui, code, message)
+    except FIXABLE as error:
+        fail(str(error))
+
+
+@app.command()
+def resume(run: Annotated[str, typer.Argument(help="A run's name or folder.")], ui: Ui = "auto", runs: Runs = RUNS) -> None:
+    """Go on with a run that was stopped or killed."""
+    from agent.launch import FIXABLE, drive
+    from loops.run_folder import find_run
+
+    try:
+        folder = find_run(runs, run)
+        settings, fingerprint = folder.load_settings()
+        screen = _screen(ui)
+        code, message = _watched(screen, lambda: drive(folder, settings, fingerprint, screen, resumed=True))
+        _finish(folder, ui, code, message)
+    except FIXABLE as error:
+        fail(str(error))
+
+
+@app.command("runs")
+def list_runs(runs: Runs = RUNS) -> None:
+    """List all runs."""
+    from agent.tables import run_row, runs_table
+    from loops.run_folder import all_runs
+
+    _print(runs_table([run_row(_view(folder), _state(folder)) for folder in all_runs(runs)]))
+
+
+@app.command()
+def show(
+    run: Annotated[str, typer.Argument(help="A run's name or folder.")], runs: Runs = RUNS,
+    prompts: Annotated[bool, typer.Option("--prompts", help="Show the prompts the teacher is given.")] = False,
+) -> None:  # fmt: skip
+    """Show a run: every round, every reason."""
+    from agent.launch import FIXABLE
+    from agent.tables import rounds_table, summary
+    from loops.run_folder import find_run
+
+    try:
+        folder = find_run(runs, run)
+    except FIXABLE as error:
+        fail(str(error))
+    view = _view(folder)
+    _print(rounds_table(view))
+    _print(summary(view))
+    if prompts:
+        _show_prompts()
+
+
+@app.command()
+def check(
+    config: Annotated[str | None, typer.Argument(help="A recipe's name or a config file.")] = None,
+    evals: Evals = None, student: Student = None, teacher: Teacher = None, sets: Set = [],  # noqa: B006
+    explain: Annotated[str | None, typer.Option("--explain", metavar="KEY", help="Explain settings that start with KEY; '' for all.")] = None,
+) -> None:  # fmt: skip
+    """Check a config and its eval set, reach the teacher, score it on a few seeds, and estimate the cost."""
+    from agent.check import check_run, explain_settings
+    from agent.launch import FIXABLE
+    from agent.settings import resolve
+
+    try:
+        if explain is not None:
+            _print(explain_settings(explain))
+            return
+        settings, _ = resolve(config, sets, _typed(evals, student, teacher))
+        _print(check_run(settings))
+    except FIXABLE as error:
+        fail(str(error))
+
+
+models = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The built-in models.")
+app.add_typer(models, name="models")
+
+
+@models.command("list")
+def list_models() -> None:
+    """The built-in models and whether they are here."""
+    from agent.builtin import BUILTINS, cache_folder, cached_path
+
+    for model in BUILTINS.values():
+        there = "here" if cached_path(model).exists() else "not fetched yet"
+        typer.echo(f"builtin:{model.name.removeprefix('builtin:')}  {model.role}, {model.bytes / 1e6:,.0f} MB, {model.licence}, {there}")
+    typer.echo(f"builtin:tiny  student for dry runs, made here\nCache: {cache_folder()}")
+
+
+@models.command("pull")
+def pull_models(names: Annotated[list[str] | None, typer.Argument(help="Which; all when none is named.")] = None) -> None:
+    """Fetch and verify built-in models, so that runs work offline."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from agent.builtin import BUILTINS, PullError, pull
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    try:
+        for name in names or list(BUILTINS):
+            with Progress(*columns, console=Console(stderr=True)) as bars:
+                bar = bars.add_task(name, total=None)
+                path = pull(name, lambda done, total, bars=bars, bar=bar: bars.update(bar, completed=done, total=total))
+            typer.echo(str(path))
+    except PullError as error:
+        fail(str(error))
+
+
+def _typed(evals: str | None, student: str | None, teacher: str | None) -> dict[str, Any]:
+    """Options as dotted settings. A teacher that is an address needs its model named by --set teacher.model."""
+    typed: dict[str, Any] = {}
+    if evals is not None:
+        typed["evals"] = str(Path(evals).resolve())
+    if student is not None:
+        typed["student.model"] = student
+    if teacher is not None:
+        typed["teacher.base_url" if "://" in teacher else "teacher.model"] = teacher
+    return typed
+
+
+def _screen(ui: str) -> Any:
+    from typing import cast, get_args
+
+    from agent import console
+    from agent.settings import SettingsError
+
+    if ui not in get_args(console.Ui):
+        raise SettingsError(f"--ui {ui!r} is not one of {', '.join(get_args(console.Ui))}.")
+    return console.choose_ui(cast("console.Ui", ui), sys.stdout.isatty(), sys.stderr.isatty())()
+
+
+def _watched(screen: Any, work: Any) -> Any:
+    try:
+        return work()
+    finally:
+        screen.close()
+
+
+def _finish(folder: Any, ui: str, code: int, message: str) -> None:
+    """The closing table on stdout, unless stdout carries events; then the exit code."""
+    from agent.tables import summary
+
+    if message:
+        fail(message)
+    if ui not in ("json", "quiet"):
+        _print(summary(_view(folder)))
+    if code:
+        raise typer.Exit(code)
+
+
+def _view(folder: Any) -> Any:
+    from agent.launch import events_of
+    from agent.progress import RunView
+
+    return RunView().replay(events_of(folder))
+
+
+def _state(folder: Any) -> str:
+    """`running` while another process holds the folder."""
+    from loops.run_folder import RunError
+
+    try:
+        folder.lock()
+    except RunError:
+        return "running"
+    folder.unlock()
+    return ""
+
+
+def _print(renderable: Any) -> None:
+    from rich.console import Console
+
+    try:
+        Console().print(renderable)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _show_prompts() -> None:
+    from teacher.prompts import every_prompt
+
+    for name, version, text in every_prompt():
+        typer.echo(f"\n--- {name} ({version})\n{text}")

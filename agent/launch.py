@@ -1,0 +1,244 @@
+"""Put a run together and drive it: load the eval set, start the student, find the teacher, run the loop, tell the end.
+
+Built-in models are fetched here, so the rooms below see plain files. Ctrl-C once asks the run to stop at the next safe
+step, twice stops it now; either way it can be resumed. Every error a person can mend arrives here as one of the rooms'
+own exceptions and becomes one paragraph and exit code 2.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from agent.builtin import PullError, cache_folder, pull
+from agent.settings import SettingsError
+from loops.crew import Crew
+from loops.events import EventLog, Watcher, read_events
+from loops.run_folder import RunError, RunFolder
+from loops.settings import RunSettings
+from student.errors import StudentError
+from student.evalset import EvalSet, load_evals
+from student.worker import StudentStopped, StudentWorker
+from teacher.client import Backend, Client, OpenAIBackend
+from teacher.errors import Stopped, TeacherUnusable
+from teacher.ledger import Budget, Ledger, Prices
+from teacher.local import LocalServer
+from teacher.scripted import ScriptedTeacher
+
+FIXABLE = (SettingsError, RunError, StudentError, TeacherUnusable, PullError)
+"""What a person can mend: printed as one paragraph, exit code 2."""
+STOPPED = 130
+FIX_IT = 2
+
+
+class Interrupted(Exception):
+    """Ctrl-C was pressed twice."""
+
+
+def drive(folder: RunFolder, settings: RunSettings, fingerprint: str, watcher: Watcher, resumed: bool) -> tuple[int, str]:
+    """Run the loop in `folder` to its end, a stop, or an error; returns the exit code and what to tell the person."""
+    folder.lock()
+    try:
+        with ExitStack() as cleaning:
+            evals = load_evals(Path(settings.evals))
+            if fingerprint and evals.fingerprint != fingerprint:
+                raise RunError(
+                    f"The eval set {settings.evals} has changed since the run {folder.name!r} began. Put the old file back to "
+                    "resume, or start a new run; mixing two eval sets would make every comparison meaningless."
+                )
+            if not resumed:
+                folder.save_settings(settings, evals.fingerprint)
+            log = EventLog(folder.events, (watcher,))
+            cleaning.callback(log.close)
+            return _drive(folder, settings, evals, log, cleaning, resumed)
+    finally:
+        folder.unlock()
+
+
+def _drive(
+    folder: RunFolder, settings: RunSettings, evals: EvalSet, log: EventLog, cleaning: ExitStack, resumed: bool
+) -> tuple[int, str]:
+    start = time.monotonic()
+    stopping = threading.Event()
+    tell_start(folder, settings, evals, log, resumed)
+
+    def end(status: str, reason: str, sentence: str, best: int | None = None) -> None:
+        log("run.ended", status=status, reason=reason, sentence=sentence, best=best, seconds=round(time.monotonic() - start, 1))
+
+    from loops.graph import RunStopped, run_loop
+
+    again = f"`llm2llm resume {folder.name}` goes on from here."
+    try:
+        with _ctrl_c(stopping, log):
+            final = run_loop(_crew(folder, settings, evals, log, cleaning, stopping))
+    except (RunStopped, StudentStopped, Stopped, Interrupted):
+        end("stopped", "asked to stop", f"Stopped as asked; nothing is lost. {again}")
+        return STOPPED, ""
+    except FIXABLE as error:
+        end("failed", type(error).__name__, str(error))
+        return FIX_IT, f"{error} {again}"
+    except OSError as error:
+        end("failed", type(error).__name__, str(error))
+        what = f"{error.strerror or error}: {error.filename or folder.path}"
+        return FIX_IT, f"The run could not write or read what it needs ({what}). Mend that, for example by freeing disk space. {again}"
+    except Exception as error:
+        end("failed", type(error).__name__, f"an internal error: {error}")
+        raise
+    status = "stopped" if final.stop == "budget" else "done"
+    end(status, final.stop, f"{status}: the best round is {final.best}", final.best)
+    return 0, ""
+
+
+def tell_start(folder: RunFolder, settings: RunSettings, evals: EvalSet, log: EventLog, resumed: bool) -> None:
+    """The first events of a session: what runs, and what will leave this machine."""
+    sizes = {"mine": len(evals.seeds), **evals.held_out.sizes()}
+    budget = {key: value for key, value in settings.budget.model_dump().items() if not key.endswith("price")}
+    log("run.started", run=folder.name, resumed=resumed, student=settings.student.model, teacher=settings.teacher.model,
+        evals=evals.spec.name, splits=sizes, rounds=settings.stop.rounds, budget=budget,
+        chance=1 / len(evals.labels) if evals.labels else None)  # fmt: skip
+    if settings.teacher.base_url:
+        columns = [evals.spec.columns.prompt, evals.spec.columns.answer]
+        log("run.leaves", host=settings.teacher.base_url, columns=columns, items=len(evals.seeds))
+
+
+def _crew(
+    folder: RunFolder, settings: RunSettings, evals: EvalSet, log: EventLog, cleaning: ExitStack, stopping: threading.Event
+) -> Crew:
+    load = {
+        "source": model_file(settings.student.model, log),
+        "cache": str(cache_folder() / "students"),
+        "lora": settings.student.lora.model_dump(),
+        "machine": known_machine(folder),
+    }
+    student = RecordingWorker(load, folder, stopping.is_set)
+    cleaning.callback(student.close)
+    return Crew(
+        settings=settings, evals=evals, folder=folder, student=student, emit=log, stopping=stopping,
+        teacher=_once(lambda: open_teacher(settings, evals, folder.ledger, log, cleaning, stopping.is_set)),
+    )  # fmt: skip
+
+
+class RecordingWorker(StudentWorker):
+    """A student's process that writes down, once per run, what it found the machine to be good at."""
+
+    def __init__(self, load: dict[str, Any], folder: RunFolder, should_stop: Callable[[], bool]) -> None:
+        super().__init__(load, folder.path / "student.log", should_stop)
+        self._record = folder.path / "machine.json"
+
+    def start(self) -> dict[str, Any]:
+        from student.records import write_json
+
+        loaded = super().start()
+        if not self._record.exists():
+            write_json(self._record, loaded["machine"])
+        return loaded
+
+
+def known_machine(folder: RunFolder) -> dict[str, Any] | None:
+    """What an earlier session of this run found out about the machine."""
+    import json
+
+    record = folder.path / "machine.json"
+    return json.loads(record.read_text()) if record.exists() else None
+
+
+def model_file(model: str, log: Callable[..., None]) -> str:
+    """A built-in's file, fetched when it is not in the cache yet; any other name as it is."""
+    if not model.startswith("builtin:") or model == "builtin:tiny":
+        return model
+
+    def on_progress(done: int, total: int) -> None:
+        log("verb.progress", round=0, verb="pull", done=round(done / 1e6), total=round(total / 1e6), unit="MB", note=model)
+
+    return str(pull(model, on_progress))
+
+
+def open_teacher(
+    settings: RunSettings, evals: EvalSet, ledger_path: Path, log: Callable[..., None], cleaning: ExitStack,
+    should_stop: Callable[[], bool],
+) -> Client:  # fmt: skip
+    """The teacher, ready to be asked; what it needs (a server, the ledger) is closed with the run."""
+    mine, budget = settings.teacher, settings.budget
+    prices = None
+    if budget.prompt_price is not None and budget.completion_price is not None:
+        prices = Prices(prompt_per_million=budget.prompt_price, completion_per_million=budget.completion_price)
+    caps = Budget(
+        max_tokens=budget.tokens, max_requests=budget.requests, max_money=budget.money,
+        max_seconds=None if budget.minutes is None else budget.minutes * 60,
+    )  # fmt: skip
+    ledger = Ledger(ledger_path, caps, prices)
+    cleaning.callback(ledger.close)
+    return Client(
+        _backend(settings, evals, ledger_path.with_name("teacher.log"), log, cleaning), ledger, emit=log,
+        should_stop=should_stop, deadline_seconds=mine.deadline_seconds, max_attempts=mine.max_attempts,
+        concurrency=mine.slots, request_seconds=mine.request_seconds,
+    )  # fmt: skip
+
+
+def _backend(
+    settings: RunSettings, evals: EvalSet, server_log: Path, log: Callable[..., None], cleaning: ExitStack
+) -> Backend:
+    mine = settings.teacher
+    if mine.model == "scripted":
+        return ScriptedTeacher(evals.seeds)
+    if mine.base_url:
+        return OpenAIBackend(
+            mine.base_url, mine.model, os.environ.get(mine.api_key_env), mine.structured, mine.request_seconds, slots=mine.slots
+        )
+    if not (mine.model.startswith("builtin:") or mine.model.endswith(".gguf")):
+        raise SettingsError(
+            f"teacher.model={mine.model!r} needs a server: set teacher.base_url to an OpenAI-compatible address, or name a "
+            ".gguf file, builtin:qwen2.5-coder-1.5b-instruct, or scripted."
+        )
+    server = LocalServer(Path(model_file(mine.model, log)), mine.slots, mine.context, os.cpu_count() or 1, log=server_log)
+    cleaning.callback(server.close)
+    server.start()
+    return OpenAIBackend(
+        server.base_url, mine.model, server.api_key, mine.structured, mine.request_seconds, slots=mine.slots,
+        served_by=f"{mine.model}@local",
+    )  # fmt: skip
+
+
+def _once(make: Callable[[], Client]) -> Callable[[], Client]:
+    made: list[Client] = []
+
+    def get() -> Client:
+        if not made:
+            made.append(make())
+        return made[0]
+
+    return get
+
+
+@contextmanager
+def _ctrl_c(stopping: threading.Event, log: Callable[..., None]) -> Iterator[None]:
+    """First Ctrl-C (or SIGTERM): stop at the next safe step. Second: stop now."""
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        if stopping.is_set():
+            raise Interrupted
+        stopping.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {name: signal.signal(name, on_signal) for name in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+        if stopping.is_set():
+            log("note", text="asked to stop")
+
+
+def events_of(folder: RunFolder) -> Iterator[dict[str, Any]]:
+    """What happened in a run so far."""
+    return read_events(folder.events)

@@ -1,0 +1,144 @@
+"""From what a person typed to one resolved, strict settings tree: defaults, then the recipe or file, then `--set`.
+
+A recipe is a YAML file that ships with the program and is run by name; a config is the same kind of file at a path.
+Relative paths in it are relative to the file. An unknown key is an error that names the nearest known one, and every
+key can be explained from the docstring under its field.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import inspect
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from loops.settings import RunSettings
+from student.records import Record
+
+
+class SettingsError(Exception):
+    """Something in a recipe, a config file or `--set` is wrong: says what, where, and what to do."""
+
+
+def recipes() -> dict[str, Path]:
+    """The recipes that ship with the program, by name."""
+    folder = Path(str(files("loops") / "recipes"))
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def resolve(source: str | None, overrides: Sequence[str], typed: dict[str, Any]) -> tuple[RunSettings, str]:
+    """The settings and the run's default name.
+
+    `source` is a recipe's name, a config file's path, or None; `typed` holds what options such as --student set, by
+    dotted key; `overrides` are `key=value` strings, which win. Raises SettingsError.
+    """
+    where, tree, name = _read(source)
+    for key, value in typed.items():
+        _put(tree, key, value)
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals or not key:
+            raise SettingsError(f"--set {override!r} is not of the form key=value, for example --set stop.rounds=2.")
+        _put(tree, key.strip(), _value(override, value))
+    if "evals" not in tree:
+        raise SettingsError("No eval set is named. Give a recipe (see `llm2llm run --help`), or --evals FILE.")
+    return _validate(tree, where), name if source else Path(str(tree["evals"])).stem
+
+
+def _read(source: str | None) -> tuple[str, dict[str, Any], str]:
+    if source is None:
+        return "the command line", {}, ""
+    path = recipes().get(source) or Path(source)
+    if not path.is_file():
+        raise SettingsError(_unknown_recipe(source))
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f"{path}: this is no readable YAML: {error}. Correct it, in UTF-8.") from error
+    if not isinstance(tree, dict):
+        raise SettingsError(f"{path}: expected keys such as `evals:` and `student:`, found {type(tree).__name__}.")
+    if "evals" in tree:
+        tree["evals"] = str((path.parent / str(tree["evals"])).resolve())
+    return str(path), tree, path.stem
+
+
+def _unknown_recipe(source: str) -> str:
+    known = list(recipes())
+    near = difflib.get_close_matches(source, known, 1)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    return f"{source!r} is neither a recipe nor a config file. {hint}Recipes: {', '.join(known)}."
+
+
+def _value(override: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SettingsError(f"--set {override!r}: the value is no readable YAML. Quote it, for example 'a.b=[1, 2]'.") from error
+
+
+def _put(tree: dict[str, Any], dotted: str, value: Any) -> None:
+    *parents, last = dotted.split(".")
+    for part in parents:
+        child = tree.setdefault(part, {})
+        if not isinstance(child, dict):
+            raise SettingsError(f"--set {dotted}: {part!r} is a value, not a group of keys.")
+        tree = child
+    tree[last] = value
+
+
+def _validate(tree: dict[str, Any], where: str) -> RunSettings:
+    try:
+        return RunSettings.model_validate(tree)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        key = ".".join(map(str, wrong["loc"]))
+        if wrong["type"] == "extra_forbidden":
+            raise SettingsError(_unknown_key(key, where)) from None
+        raise SettingsError(
+            f"{key!r} in {where} or --set: {wrong['msg']}, got {wrong['input']!r}. `llm2llm check --explain {key}` says what it takes."
+        ) from None
+
+
+def _unknown_key(key: str, where: str) -> str:
+    known = [name for name, _, _ in explained()]
+    last = key.rpartition(".")[2]
+    near = difflib.get_close_matches(key, known, 1) or [name for name in known if name.rpartition(".")[2] == last]
+    near = near or difflib.get_close_matches(last, [name.rpartition(".")[2] for name in known], 1)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    return f"{key!r} in {where} or --set is not a setting. {hint}`llm2llm check --explain` lists every key."
+
+
+@cache
+def explained() -> tuple[tuple[str, str, str], ...]:
+    """Every key with its default and its explanation."""
+    return tuple(_walk(RunSettings, ""))
+
+
+def _walk(kind: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str]]:
+    notes = _docstrings(kind)
+    for name, field in kind.model_fields.items():
+        inner = field.annotation
+        if inspect.isclass(inner) and issubclass(inner, Record):
+            default = field.default if isinstance(field.default, BaseModel) else inner
+            yield from _walk(type(default) if isinstance(default, BaseModel) else inner, f"{prefix}{name}.")
+        else:
+            default = "required" if field.is_required() else repr(field.default)
+            yield f"{prefix}{name}", default, notes.get(name, "")
+
+
+def _docstrings(kind: type[BaseModel]) -> dict[str, str]:
+    """The string under each field of a class."""
+    body = ast.parse(inspect.getsource(kind)).body[0]
+    assert isinstance(body, ast.ClassDef)
+    notes: dict[str, str] = {}
+    for field, text in zip(body.body, body.body[1:], strict=False):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
+            notes[field.target.id] = " ".join(str(ast.literal_eval(text.value)).split())
+    return notes

@@ -1,0 +1,89 @@
+"""The run's record of what happened: one append-only `events.jsonl`, read by the screen, `--ui json`, `show` and reports.
+
+Nobody else prints. A room below reports progress through a plain callable `emit(name, **fields)`; this file stamps
+it with a sequence number and the time, appends it as one JSON line, and hands it to whoever watches in this process.
+
+Names and fields (every event also has `n`, its sequence number, and `time`, seconds since the epoch):
+
+    run.started    run, resumed, student, teacher, evals, splits {mine, select, test}, rounds, budget {...}, chance
+    run.leaves     host, columns, items              what will leave this machine, said before the first request
+    verb.started   round, verb                       baseline train evaluate decide mine diagnose generate curate claim
+    verb.progress  round, verb, done, total, unit, note
+    verb.done      round, verb, seconds, reused      reused: the artifact was there already
+    loss           round, student, step, steps, loss, tokens_per_second
+    score          round, student, split, n, right, truncated, malformed, low, high   (low/high: 95 % Wilson, 0..1)
+    decided        round, best, go_on, reason, sentence
+    weakness       round, id, name, failures, lessons
+    accepted       round, id, prompt, answer, strategy, weakness
+    rejected       round, id, reason, detail
+    spent          requests, prompt_tokens, completion_tokens, money, reused_requests, budget {tokens, requests, money}
+    retry          reason, wait                      a teacher request that will be sent again
+    note           text                              anything a person should know that stopped nothing
+    claim          best, against, n, gain, low, high, p, sentence
+    run.ended      status (done | stopped | failed), reason, sentence, best, seconds
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+Event = dict[str, Any]
+Watcher = Callable[[Event], None]
+
+
+class Emit(Protocol):
+    """What a room calls to say that something happened."""
+
+    def __call__(self, name: str, /, **fields: Any) -> None: ...
+
+
+class EventLog:
+    """Appends events to a file and passes each on to the watchers, in order, from any thread."""
+
+    def __init__(self, path: Path, watchers: tuple[Watcher, ...] = ()) -> None:
+        self.path = path
+        self.watchers = list(watchers)
+        self._lock = threading.Lock()
+        self._count = _repair(path)
+        self._file = path.open("a", encoding="utf-8")
+
+    def __call__(self, name: str, /, **fields: Any) -> None:
+        with self._lock:
+            event = {"n": self._count, "time": round(time.time(), 3), "event": name, **fields}
+            self._count += 1
+            self._file.write(json.dumps(event, ensure_ascii=False) + "\n")
+            self._file.flush()
+            for watcher in self.watchers:
+                watcher(event)
+
+    def close(self) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+
+def read_events(path: Path) -> Iterator[Event]:
+    """Every whole line of an event log; a torn last line (the process was killed while writing it) is left out."""
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8", errors="replace") as handle:
+        for line in handle:
+            if line.endswith("\n"):
+                yield json.loads(line)
+
+
+def _repair(path: Path) -> int:
+    """Cut a torn last line off so that the next event starts on a line of its own; returns the next number."""
+    if not path.exists():
+        return 0
+    whole = path.read_bytes()
+    keep = whole.rfind(b"\n") + 1
+    if keep != len(whole):
+        os.truncate(path, keep)
+    return whole.count(b"\n")

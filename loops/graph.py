@@ -1,0 +1,115 @@
+"""The loop as a LangGraph graph, checkpointed after every verb so that a killed run goes on where it stopped.
+
+    START -> baseline -> train -> evaluate -> decide -> claim -> END
+                           ^                    |  ^
+                           |                    v  | nothing left, no lessons, budget
+                         curate <- generate <- diagnose <- mine
+
+`durability="sync"` is the only mode that survives a kill -9; the state holds plain values only; strict msgpack refuses
+anything else. Tracing services are switched off: they would send data out by an environment variable.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from typing import Any
+
+os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"
+for _name in ("LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING", "LANGCHAIN_TRACING_V2"):
+    os.environ[_name] = "false"
+
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer  # noqa: E402  the switches above come first
+from langgraph.checkpoint.sqlite import SqliteSaver  # noqa: E402
+from langgraph.graph import END, START, StateGraph  # noqa: E402
+from langgraph.runtime import Runtime  # noqa: E402
+
+from loops import nodes  # noqa: E402
+from loops.crew import Crew  # noqa: E402
+from loops.run_folder import RunError, RunFolder  # noqa: E402
+from loops.state import State, checked  # noqa: E402
+
+Node = Callable[[State, Crew], dict[str, Any]]
+VERBS: dict[str, Node] = {
+    "baseline": nodes.baseline,
+    "train": nodes.train,
+    "evaluate": nodes.evaluate,
+    "decide": nodes.decide_round,
+    "mine": nodes.mine,
+    "diagnose": nodes.diagnose,
+    "generate": nodes.generate,
+    "curate": nodes.curate,
+    "claim": nodes.claim,
+}
+
+
+class RunStopped(Exception):
+    """The run was asked to stop between two verbs."""
+
+
+def run_loop(crew: Crew) -> State:
+    """Run the loop to its end from wherever its checkpoints say it stands; returns the final state."""
+    connection = _open(crew.folder)
+    try:
+        graph: Any = _build().compile(checkpointer=SqliteSaver(connection, serde=JsonPlusSerializer(pickle_fallback=False)))
+        config = {"configurable": {"thread_id": "run"}, "recursion_limit": 100_000}
+        begun = bool(graph.get_state(config).values)
+        final = graph.invoke(None if begun else State().model_dump(), config, context=crew, durability="sync")
+        return State.model_validate(final)
+    finally:
+        connection.close()
+
+
+def _open(folder: RunFolder) -> sqlite3.Connection:
+    try:
+        connection = sqlite3.connect(folder.checkpoints, check_same_thread=False, timeout=30)
+        folder.checkpoints.chmod(0o600)
+        connection.execute("PRAGMA synchronous=FULL")
+        return connection
+    except sqlite3.Error as error:
+        raise RunError(
+            f"The checkpoints of {folder.name!r} ({folder.checkpoints}) cannot be read: {error}. Move that file away and resume: "
+            "finished work is found again by its manifests and paid replies by the ledger."
+        ) from error
+
+
+def _build() -> Any:
+    graph: Any = StateGraph(State, context_schema=Crew)
+    for name, node in VERBS.items():
+        graph.add_node(name, _verb(name, node))
+    graph.add_edge(START, "baseline")
+    graph.add_edge("baseline", "train")
+    graph.add_edge("train", "evaluate")
+    graph.add_edge("evaluate", "decide")
+    graph.add_conditional_edges("decide", _unless_stopped("mine"), ["mine", "claim"])
+    graph.add_conditional_edges("mine", _unless_stopped("diagnose"), ["diagnose", "claim"])
+    graph.add_edge("diagnose", "generate")
+    graph.add_conditional_edges("generate", _unless_stopped("curate"), ["curate", "claim"])
+    graph.add_conditional_edges("curate", _unless_stopped("train"), ["train", "claim"])
+    graph.add_edge("claim", END)
+    return graph
+
+
+def _unless_stopped(following: str) -> Callable[[State], str]:
+    return lambda state: "claim" if state.stop else following
+
+
+def _verb(name: str, node: Node) -> Callable[[State, Runtime[Crew]], dict[str, Any]]:
+    """A node that announces itself, stops where asked to, and checks what it returns."""
+
+    def run(state: State, runtime: Runtime[Crew]) -> dict[str, Any]:
+        crew = runtime.context
+        if crew.stopping.is_set():
+            raise RunStopped
+        number = state.round + 1 if name == "mine" else state.round
+        crew.verb = name
+        crew.emit("verb.started", round=number, verb=name)
+        start = time.monotonic()
+        update = checked(state, node(state, crew))
+        crew.emit("verb.done", round=number, verb=name, seconds=round(time.monotonic() - start, 2))
+        return update
+
+    run.__name__ = name
+    return run

@@ -1,0 +1,204 @@
+"""One run's folder: where everything lies, who holds it, and which work is already done.
+
+A finished artifact has a small manifest beside it in `made/` that names the hash of its inputs and of its own bytes. A
+node that runs again asks `once`: with the same inputs and intact bytes the work is not repeated. Files are written aside,
+fsynced and renamed, so a kill leaves the old file, the new file, or work owed. One process per folder, by a file lock the
+system drops when the holder dies.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import yaml
+
+from loops.settings import RunSettings
+from loops.state import GRAPH_VERSION
+from student.records import sync_folder, write_json, write_text
+
+
+class RunError(Exception):
+    """Something is wrong with a run or its folder that a person can mend: says what, where, and what to do."""
+
+
+class RunFolder:
+    """The paths of a run, and its lock."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: IO[str] | None = None
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def events(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def ledger(self) -> Path:
+        return self.path / "ledger.sqlite"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints.sqlite"
+
+    def round(self, number: int) -> Path:
+        """The folder of one round."""
+        return self.path / "rounds" / f"{number:03d}"
+
+    def save_settings(self, settings: RunSettings, fingerprint: str) -> None:
+        """Write config.yaml: the resolved settings, with the graph's version and the eval set's fingerprint."""
+        about = {"graph_version": GRAPH_VERSION, "evals_fingerprint": fingerprint}
+        write_text(self.config, yaml.safe_dump({**about, **settings.model_dump(mode="json")}, sort_keys=False))
+
+    def load_settings(self) -> tuple[RunSettings, str]:
+        """The settings and the eval set's fingerprint. Raises RunError for a damaged or older run."""
+        try:
+            raw = yaml.safe_load(self.config.read_text(encoding="utf-8"))
+            version, fingerprint = raw.pop("graph_version"), raw.pop("evals_fingerprint")
+            if version == GRAPH_VERSION:
+                return RunSettings.model_validate(raw), fingerprint
+        except (OSError, ValueError, AttributeError, KeyError, yaml.YAMLError) as error:
+            raise RunError(
+                f"The run folder {self.path} cannot be read: config.yaml is missing or damaged ({type(error).__name__}). "
+                "Restore the file from a copy, or start a new run; ledger.sqlite still holds every reply that was paid for."
+            ) from error
+        raise RunError(
+            f"The run {self.name!r} was made by another version of the loop (its graph version is {version}, this "
+            f"program's is {GRAPH_VERSION}). Resume it with the version that made it, or start a new run."
+        )
+
+    def lock(self) -> None:
+        """Take the folder for this process. Raises RunError naming the holder."""
+        handle = (self.path / "lock").open("a+")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            handle.seek(0)
+            holder = handle.read().strip() or "another process"
+            raise RunError(
+                f"The run {self.name!r} is already being worked on by process {holder}. Wait for it, or stop it with "
+                f"Ctrl-C in its terminal, then try again."
+            ) from None
+        handle.seek(0)
+        handle.truncate()
+        handle.write(str(os.getpid()))
+        handle.flush()
+        self._lock = handle
+
+    def unlock(self) -> None:
+        """Give the folder back."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def once(self, target: Path, inputs: dict[str, Any], make: Callable[[], None]) -> bool:
+        """Make `target` unless it was made from these inputs and is intact. Returns whether it was there already."""
+        key = digest(inputs)
+        manifest = target.parent / "made" / f"{target.name}.json"
+        if _intact(manifest, target, key):
+            return True
+        make()
+        write_json(manifest, {"inputs": key, "bytes": content_hash(target)})
+        return False
+
+
+def _intact(manifest: Path, target: Path, key: str) -> bool:
+    try:
+        known = json.loads(manifest.read_text(encoding="utf-8"))
+        return known["inputs"] == key and known["bytes"] == content_hash(target)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def digest(value: Any) -> str:
+    """sha256 (hex) of a plain value as canonical JSON."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def content_hash(target: Path) -> str:
+    """sha256 (hex) of a file, or of the names and bytes of a folder's files."""
+    files = sorted(part for part in target.rglob("*") if part.is_file()) if target.is_dir() else [target]
+    total = hashlib.sha256()
+    for file in files:
+        total.update(file.relative_to(target.parent).as_posix().encode())
+        with file.open("rb") as handle:
+            total.update(hashlib.file_digest(handle, "sha256").digest())
+    return total.hexdigest()
+
+
+def put_folder(draft: Path, place: Path) -> None:
+    """Move a finished folder to its place, replacing what a killed process may have left there."""
+    for part in draft.rglob("*"):
+        if part.is_file():
+            with part.open("rb") as handle:
+                os.fsync(handle.fileno())
+    shutil.rmtree(place, ignore_errors=True)
+    draft.rename(place)
+    sync_folder(place.parent)
+
+
+def point_best(folder: RunFolder, number: int) -> None:
+    """Let the link `best` point at a round's folder, in one step."""
+    draft = folder.path / ".best"
+    draft.unlink(missing_ok=True)
+    draft.symlink_to(Path("rounds") / f"{number:03d}")
+    draft.replace(folder.path / "best")
+
+
+def create_run(root: Path, name: str) -> RunFolder:
+    """A fresh folder `<name>-<number>` under `root`, readable by its owner only."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}", name):
+        raise RunError(f"{name!r} cannot name a run: use letters, digits, '.', '_' and '-', starting with a letter or digit.")
+    root.mkdir(parents=True, exist_ok=True)
+    number = max((_number(path, name) for path in root.iterdir()), default=0)
+    while True:
+        number += 1
+        try:
+            (root / f"{name}-{number}").mkdir(mode=0o700)
+            return RunFolder(root / f"{name}-{number}")
+        except FileExistsError:
+            continue
+
+
+def find_run(root: Path, name: str) -> RunFolder:
+    """The run of that name or path; a bare name means its newest. Raises RunError naming those that exist."""
+    for place in (Path(name), root / name):
+        if (place / "config.yaml").exists() or (place / "events.jsonl").exists():
+            return RunFolder(place.resolve())
+    found = sorted((path for path in _folders(root) if _number(path, name)), key=lambda path: _number(path, name))
+    if found:
+        return RunFolder(found[-1].resolve())
+    known = ", ".join(path.name for path in _folders(root)) or "none yet"
+    raise RunError(f"There is no run {name!r} in {root}. Runs here: {known}. Start one with `llm2llm run`.")
+
+
+def all_runs(root: Path) -> list[RunFolder]:
+    """Every run under `root`, oldest first."""
+    return [RunFolder(path) for path in sorted(_folders(root), key=lambda path: path.stat().st_ctime)]
+
+
+def _folders(root: Path) -> list[Path]:
+    if not root.is_dir():
+        return []
+    return sorted(path for path in root.iterdir() if (path / "config.yaml").exists())
+
+
+def _number(path: Path, name: str) -> int:
+    """The number of a run folder of that name; 0 for any other path."""
+    stem, _, number = path.name.rpartition("-")
+    return int(number) if stem == name and number.isdigit() else 0

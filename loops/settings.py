@@ -1,0 +1,108 @@
+"""One run's settings, as one typed tree: what a recipe or a config file says, with a default for everything else.
+
+Strict: an unknown key is an error. The resolved tree is saved as `config.yaml` in the run folder and is enough to run
+again. No key or password is ever in it: `teacher.api_key_env` names an environment variable.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from student.records import Record
+from student.settings import Lora, TrainSettings
+from teacher.curate import CurateSettings
+from teacher.generate import GenerateSettings
+
+
+class StudentSettings(Record):
+    """Who learns."""
+
+    model: str = "builtin:smollm2-135m-instruct"
+    """A hub id, a local folder, a .gguf file, or a built-in: builtin:smollm2-135m-instruct, builtin:tiny."""
+    lora: Lora = Lora(layers=0.34)
+    """The adapter's shape."""
+    shots: int = Field(default=8, ge=0)
+    """Worked examples shown to the untouched student in its few-shot examination."""
+
+
+class TeacherSettings(Record):
+    """Who writes lessons."""
+
+    model: str = "builtin:qwen2.5-coder-1.5b-instruct"
+    """A model name at `base_url`, a .gguf file, builtin:qwen2.5-coder-1.5b-instruct, or `scripted` for dry runs."""
+    base_url: str | None = None
+    """Where an OpenAI-compatible server answers, for example https://host/v1; none for a file or a built-in."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """The environment variable that holds the server's key. The key itself is never written anywhere."""
+    structured: Literal["json_schema", "json_object", "prompt"] = "json_schema"
+    """How the server is asked for JSON: by schema, by JSON mode, or in words."""
+    slots: int = Field(default=4, ge=1)
+    """Requests sent at once."""
+    context: int = Field(default=2048, ge=256)
+    """For a local model: tokens of context per slot."""
+    request_seconds: float = Field(default=300.0, gt=0)
+    """One request may take this long."""
+    deadline_seconds: float = Field(default=1800.0, gt=0)
+    """A server that cannot be used for this long ends the run; it can be resumed."""
+    max_attempts: int = Field(default=5, ge=1)
+    """A request that fails by itself is tried this often."""
+    check_items: int = Field(default=200, ge=0)
+    """How many seeds the teacher itself is examined on before it may teach; 0 for none."""
+
+
+class MineSettings(Record):
+    """How failures are found."""
+
+    how: Literal["out-of-fold", "resubstitution"] = "out-of-fold"
+    """Examine each seed with a student that was not trained on it, or (as in the paper) on what it was trained on."""
+    folds: int = Field(default=3, ge=2)
+    """Parts of `mine` for out-of-fold mining: k students, each trained on the rest of the seeds and all lessons."""
+
+
+class StopSettings(Record):
+    """When the loop has done enough."""
+
+    rounds: int = Field(default=5, ge=0)
+    """Teaching rounds at most."""
+    patience: int = Field(default=2, ge=1)
+    """Rounds without a new best on `select` before a plateau is called."""
+    min_gain: float = Field(default=0.0, ge=0, lt=1)
+    """A new best must be better by more than this share of `select`."""
+    target: float | None = Field(default=None, gt=0, le=1)
+    """Stop when `select` reaches this accuracy."""
+
+
+class BudgetSettings(Record):
+    """Caps on what the teacher may cost; null is no cap. Nothing is sent that could pass one."""
+
+    tokens: int | None = Field(default=None, ge=0)
+    """Prompt and reply tokens, together."""
+    requests: int | None = Field(default=None, ge=0)
+    """Requests sent, retries counted."""
+    money: float | None = Field(default=None, ge=0)
+    """In the currency of the prices."""
+    minutes: float | None = Field(default=None, gt=0)
+    """Wall time spent waiting for the teacher."""
+    prompt_price: float | None = Field(default=None, ge=0)
+    """Price of a million prompt tokens; null is unknown."""
+    completion_price: float | None = Field(default=None, ge=0)
+    """Price of a million reply tokens; null is unknown."""
+
+
+class RunSettings(Record):
+    """Everything one run needs to know."""
+
+    evals: str
+    """The eval set's YAML file, or the name of one that ships with a recipe."""
+    student: StudentSettings = StudentSettings()
+    train: TrainSettings = TrainSettings()
+    teacher: TeacherSettings = TeacherSettings()
+    mine: MineSettings = MineSettings()
+    generate: GenerateSettings = GenerateSettings()
+    curate: CurateSettings = CurateSettings()
+    stop: StopSettings = StopSettings()
+    budget: BudgetSettings = BudgetSettings()
+    seed: int = 0
+    """Fixes every draw that is ours: adapter weights, order of training, requests' seeds."""

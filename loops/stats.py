@@ -1,0 +1,115 @@
+"""The doubt that goes with every number: intervals, paired tests, and the sentence a claim may use.
+
+Accuracies carry a 95 % Wilson interval (Wilson 1927). Two students are compared on the same items only: exact McNemar
+test on right/wrong (McNemar 1947; the binomial form), and a percentile bootstrap over items for the size of the gain.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from scipy.stats import binomtest
+
+from student.records import Attempt, Record
+
+LEVEL = 0.95
+RESAMPLES = 4000
+
+
+class Score(Record):
+    """How one student did on one split."""
+
+    n: int
+    """Items examined."""
+    right: int
+    """Answered right."""
+    truncated: int = 0
+    """Cut at the token limit."""
+    malformed: int = 0
+    """Held no answer of the expected form."""
+    low: float
+    """Lower end of the 95 % Wilson interval of the accuracy."""
+    high: float
+    """Upper end."""
+
+    @property
+    def accuracy(self) -> float:
+        return self.right / self.n if self.n else 0.0
+
+
+class Comparison(Record):
+    """One student against another on the same items."""
+
+    n: int
+    """Items both answered."""
+    gain: float
+    """Difference in accuracy, -1 to 1."""
+    low: float
+    """Lower end of the 95 % bootstrap interval of the gain."""
+    high: float
+    """Upper end."""
+    gained: int
+    """Items only the new student has right."""
+    lost: int
+    """Items only the old student has right."""
+    p: float
+    """Exact two-sided McNemar test of no difference."""
+
+    @property
+    def shown(self) -> bool:
+        """Whether the new student is better beyond the doubt of this many items."""
+        return self.gain > 0 and self.p < 1 - LEVEL
+
+
+def score(attempts: Sequence[Attempt]) -> Score:
+    """Counts with their interval."""
+    n, right = len(attempts), sum(one.right for one in attempts)
+    low, high = wilson(right, n)
+    return Score(
+        n=n, right=right, low=low, high=high,
+        truncated=sum(one.outcome == "truncated" for one in attempts),
+        malformed=sum(one.outcome == "malformed" for one in attempts),
+    )  # fmt: skip
+
+
+def wilson(right: int, n: int) -> tuple[float, float]:
+    """The 95 % Wilson interval of a proportion; the whole range when nothing was examined."""
+    if n == 0:
+        return 0.0, 1.0
+    interval = binomtest(right, n).proportion_ci(confidence_level=LEVEL, method="wilson")
+    return round(float(interval.low), 6), round(float(interval.high), 6)
+
+
+def compare(new: Sequence[Attempt], old: Sequence[Attempt]) -> Comparison:
+    """Paired comparison on the items both were asked. Raises ValueError when they were asked different items."""
+    before = {one.item_id: one.right for one in old}
+    if {one.item_id for one in new} != before.keys():
+        raise ValueError("a paired comparison needs the same items on both sides")
+    changes = [int(one.right) - int(before[one.item_id]) for one in new]
+    gained, lost = changes.count(1), changes.count(-1)
+    p = float(binomtest(gained, gained + lost, 0.5).pvalue) if gained + lost else 1.0
+    low, high = _bootstrap(changes)
+    gain = sum(changes) / len(changes)
+    return Comparison(
+        n=len(changes), gain=round(gain, 6), low=low, high=high, gained=gained, lost=lost, p=round(p, 6)
+    )
+
+
+def _bootstrap(changes: Sequence[int]) -> tuple[float, float]:
+    draw = random.Random(0)
+    n = len(changes)
+    means = sorted(sum(draw.choices(changes, k=n)) / n for _ in range(RESAMPLES))
+    cut = int(RESAMPLES * (1 - LEVEL) / 2)
+    return round(means[cut], 6), round(means[-cut - 1], 6)
+
+
+def claim_sentence(comparison: Comparison, best: int) -> str:
+    """What one run may say about its best round against the seed-only student."""
+    if best == 0:
+        return "Not shown: no teaching round beat the seed-only student on select, so the seed-only student is kept."
+    size = f"{100 * comparison.gain:+.1f} points (95 % CI {100 * comparison.low:+.1f} to {100 * comparison.high:+.1f})"
+    facts = f"{size}, n={comparison.n}, {comparison.gained} gained, {comparison.lost} lost, McNemar p={comparison.p:.3f}"
+    if comparison.shown:
+        return f"Shown on test: the student of round {best} is better than the seed-only student: {facts}."
+    return f"Not shown: the student of round {best} against the seed-only student on test: {facts}."

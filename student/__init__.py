@@ -1,0 +1,1 @@
+"""The student's room: eval sets and their scorers, and the model that is fine-tuned and examined. Imports no other room."""

@@ -1,0 +1,112 @@
+"""The student's own process: loads the base model once, then trains and examines on request, one JSON line a job.
+
+In on stdin: jobs (`load`, `train`, `examine`). Out on the real stdout: progress lines and one result line a job; whatever
+libraries print goes to the log. A child process keeps Ctrl-C immediate, frees the memory with the run, and survives
+nothing: a thread waits for stdin to close and ends the process when its parent dies, also by kill -9.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import Any
+
+
+def main() -> None:
+    """Serve jobs until stdin closes."""
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    os.dup2(2, 1)
+    jobs: queue.Queue[dict[str, Any]] = queue.Queue()
+    threading.Thread(target=_listen, args=(jobs,), daemon=True).start()
+
+    def say(**message: Any) -> None:
+        out.write(json.dumps(message) + "\n")
+        out.flush()
+
+    desk: Desk | None = None
+    while True:
+        job = jobs.get()
+        try:
+            if job["job"] == "load":
+                desk = Desk(job)
+                say(result=desk.loaded())
+            else:
+                assert desk is not None, "load comes first"
+                say(result=desk.train(job, say) if job["job"] == "train" else desk.examine(job, say))
+        except Exception as error:
+            from student.errors import StudentError
+
+            traceback.print_exc()
+            fixable = isinstance(error, StudentError | ValueError)
+            say(error=str(error) or type(error).__name__, kind="fixable" if fixable else "bug")
+
+
+def _listen(jobs: queue.Queue[dict[str, Any]]) -> None:
+    for line in sys.stdin:
+        jobs.put(json.loads(line))
+    os._exit(0)
+
+
+class Desk:
+    """The loaded student and what can be asked of it."""
+
+    def __init__(self, job: dict[str, Any]) -> None:
+        import torch
+        import transformers
+
+        from student.lora import Lora, Student
+        from student.models import Machine, load, probe
+
+        transformers.utils.logging.disable_progress_bar()
+        self.machine = Machine(**job["machine"]) if job.get("machine") else probe()
+        torch.set_num_threads(self.machine.threads)
+        base, tokenizer = load(job["source"], self.machine, Path(job["cache"]))
+        self.student = Student(base, tokenizer, Lora(**job["lora"]))
+
+    def loaded(self) -> dict[str, Any]:
+        """What the parent records about the student."""
+        parameters = sum(weight.numel() for weight in self.student.causal.parameters())
+        adapter = sum(weight.numel() for weight in self.student.trainable())
+        return {"machine": self.machine.model_dump(), "parameters": parameters - adapter, "adapter": adapter}
+
+    def train(self, job: dict[str, Any], say: Any) -> dict[str, Any]:
+        """Fit a fresh adapter and save it in `out`."""
+        from student.prompting import Ask
+        from student.train import Example, TrainSettings, train
+
+        examples = [Example(prompt=prompt, answer=answer) for prompt, answer in job["examples"]]
+
+        def on_step(step: int, steps: int, loss: float, speed: float) -> None:
+            say(step=step, steps=steps, loss=loss, tokens_per_second=speed)
+
+        settings = TrainSettings(**job["settings"])
+        result = train(self.student, Ask(**job["ask"]), examples, settings, job["seed"], on_step)
+        self.student.save(Path(job["out"]))
+        return result.model_dump()
+
+    def examine(self, job: dict[str, Any], say: Any) -> dict[str, Any]:
+        """Answers to `questions`: scores of `choices`, or generated text."""
+        from student.examine import score_choices, write_answers
+        from student.prompting import Ask
+
+        def on_progress(done: int, total: int) -> None:
+            say(done=done, total=total)
+
+        adapter = Path(job["adapter"]) if job.get("adapter") else None
+        with self.student.using(adapter):
+            if job["choices"]:
+                scored = score_choices(self.student, Ask(**job["ask"]), job["questions"], job["choices"], on_progress)
+                return {"answers": [{"scores": [round(value, 6) for value in one.values]} for one in scored]}
+            texts = write_answers(
+                self.student, Ask(**job["ask"]), job["questions"], job["max_new_tokens"], on_progress
+            )
+            return {"answers": [{"text": one.text, "truncated": one.truncated} for one in texts]}
+
+
+if __name__ == "__main__":
+    main()

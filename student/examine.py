@@ -1,0 +1,208 @@
+"""Put questions to the student and take down its answers: choices by likelihood, open answers by greedy generation.
+
+Choices cost one forward pass per item: the prompt and all its choices lie in one row, and a tree-shaped attention mask
+lets every choice see the prompt and itself only. What all prompts share (instructions, worked examples) runs once and
+is kept in a cache. A choice's score is the sum of its tokens' log-probabilities given the prompt (the `acc` of
+lm-evaluation-harness). Rows are sorted by length and batched by tokens, so there is next to no padding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import DynamicCache
+
+from student.layers import pad_left
+from student.lora import Student
+from student.prompting import Ask, Prompter, shared_prefix
+
+OnProgress = Callable[[int, int], None]
+"""Called with items done and items in all."""
+SHARED_AT_LEAST = 24
+
+
+@dataclass(frozen=True)
+class ChoiceScores:
+    """The log-likelihood of each choice of one item, in nats, in the order given."""
+
+    values: list[float]
+
+    def best(self) -> int:
+        """The most likely choice's position; the first on a tie."""
+        return max(range(len(self.values)), key=lambda at: self.values[at])
+
+
+@dataclass(frozen=True)
+class Written:
+    """One generated answer."""
+
+    text: str
+    truncated: bool
+    """It was cut at the token limit: no end token came."""
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One item as one sequence: its own prompt tokens, then every choice's tokens but the last."""
+
+    number: int
+    ids: list[int]
+    positions: list[int]
+    branch: list[int]
+    """0 for the prompt, k for the k-th choice: a token attends to its own branch and to the prompt."""
+    spots: list[tuple[int, int, int]]
+    """(position whose logits predict it, choice, token) for every token of every choice."""
+
+
+@torch.no_grad()
+def score_choices(
+    student: Student, ask: Ask, questions: Sequence[str], choices: Sequence[Sequence[str]], on_progress: OnProgress,
+    tokens_per_batch: int = 2048,
+) -> list[ChoiceScores]:  # fmt: skip
+    """Log-likelihoods of each question's choices."""
+    prompter = Prompter(student.tokenizer, ask)
+    prompts = [prompter.question(question) for question in questions]
+    shared = shared_prefix(prompts)
+    shared = shared if shared >= SHARED_AT_LEAST else 0
+    answers = {choice: prompter.answer(choice) for options in choices for choice in options}
+    rows = [
+        _row(number, prompt[shared:], [answers[choice] for choice in options], shared)
+        for number, (prompt, options) in enumerate(zip(prompts, choices, strict=True))
+    ]
+    prefix = _run_prefix(student, prompts[0][:shared]) if shared else None
+    scores: list[ChoiceScores] = [ChoiceScores([])] * len(rows)
+    done = 0
+    for batch in _by_tokens(rows, tokens_per_batch):
+        for row, values in zip(batch, _score_batch(student, batch, prefix, shared), strict=True):
+            scores[row.number] = ChoiceScores(values)
+        done += len(batch)
+        on_progress(done, len(rows))
+    return scores
+
+
+def _row(number: int, prompt: list[int], options: list[list[int]], offset: int) -> _Row:
+    ids, branch = list(prompt), [0] * len(prompt)
+    positions = list(range(offset, offset + len(prompt)))
+    spots: list[tuple[int, int, int]] = []
+    for choice, tokens in enumerate(options):
+        spots.append((len(prompt) - 1, choice, tokens[0]))
+        for step, token in enumerate(tokens[:-1]):
+            ids.append(token)
+            branch.append(choice + 1)
+            positions.append(offset + len(prompt) + step)
+            spots.append((len(ids) - 1, choice, tokens[step + 1]))
+    return _Row(number, ids, positions, branch, spots)
+
+
+def _score_batch(student: Student, rows: list[_Row], prefix: Any, shared: int) -> list[list[float]]:
+    width = max(len(row.ids) for row in rows)
+    fill = student.tokenizer.pad_token_id
+    ids = torch.tensor([row.ids + [fill] * (width - len(row.ids)) for row in rows], device=student.device)
+    positions = torch.tensor([row.positions + [0] * (width - len(row.ids)) for row in rows], device=student.device)
+    hidden = student.backbone(
+        input_ids=ids,
+        attention_mask=_tree_mask(rows, width, shared, student),
+        position_ids=positions,
+        past_key_values=_repeat(prefix, len(rows)) if prefix else None,
+        use_cache=prefix is not None,
+    ).last_hidden_state
+    return _sum_spots(student, rows, hidden)
+
+
+def _tree_mask(rows: list[_Row], width: int, shared: int, student: Student) -> torch.Tensor:
+    """Additive attention mask [rows, 1, width, shared + width]."""
+    branch = torch.tensor([row.branch + [-1] * (width - len(row.branch)) for row in rows])
+    before = torch.ones(width, width, dtype=torch.bool).tril()
+    related = (branch[:, None, :] == 0) | (branch[:, None, :] == branch[:, :, None])
+    seen = before & related & (branch[:, None, :] >= 0) | torch.eye(width, dtype=torch.bool)
+    seen = torch.cat([torch.ones(len(rows), width, shared, dtype=torch.bool), seen], dim=2)
+    dtype = student.causal.dtype
+    mask = torch.zeros(seen.shape, dtype=dtype).masked_fill(~seen, torch.finfo(dtype).min)
+    return mask[:, None].to(student.device)
+
+
+def _sum_spots(student: Student, rows: list[_Row], hidden: torch.Tensor) -> list[list[float]]:
+    """Gather the log-probability of every choice token; the head runs once per distinct position."""
+    places = sorted({(at, spot[0]) for at, row in enumerate(rows) for spot in row.spots})
+    index = torch.tensor(places, device=hidden.device).T
+    logprobs = student.logits(hidden[index[0], index[1]]).log_softmax(-1).cpu()
+    number = {place: at for at, place in enumerate(places)}
+    sums: list[list[float]] = []
+    for at, row in enumerate(rows):
+        values = [0.0] * (1 + max(spot[1] for spot in row.spots))
+        for position, choice, token in row.spots:
+            values[choice] += float(logprobs[number[at, position], token])
+        sums.append(values)
+    return sums
+
+
+def _run_prefix(student: Student, ids: list[int]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Keys and values of the shared prompt, per layer, each [1, heads, length, head width]."""
+    cache = DynamicCache(config=student.causal.config)
+    student.backbone(input_ids=torch.tensor([ids], device=student.device), past_key_values=cache, use_cache=True)
+    return [(layer.keys, layer.values) for layer in cache.layers]
+
+
+def _repeat(prefix: list[tuple[torch.Tensor, torch.Tensor]], rows: int) -> DynamicCache:
+    cache = DynamicCache()
+    for number, (keys, values) in enumerate(prefix):
+        cache.update(keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1), number)
+    return cache
+
+
+def _by_tokens(rows: list[_Row], budget: int) -> Iterator[list[_Row]]:
+    """Rows of like length together, at most `budget` padded tokens a batch; longest first, so memory peaks early."""
+    batch: list[_Row] = []
+    for row in sorted(rows, key=lambda row: (-len(row.ids), row.number)):
+        if batch and (len(batch) + 1) * len(batch[0].ids) > budget:
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
+
+
+@torch.no_grad()
+def write_answers(
+    student: Student, ask: Ask, questions: Sequence[str], max_new_tokens: int, on_progress: OnProgress,
+    tokens_per_batch: int = 4096,
+) -> list[Written]:  # fmt: skip
+    """Greedy answers, in the order of the questions; each ends at the end token or is marked truncated."""
+    prompter = Prompter(student.tokenizer, ask)
+    prompts = [prompter.question(question) for question in questions]
+    order = sorted(range(len(prompts)), key=lambda at: (len(prompts[at]), at))
+    answers: list[Written] = [Written("", True)] * len(prompts)
+    done = 0
+    while done < len(order):
+        longest = len(prompts[order[done]]) + max_new_tokens
+        chunk = order[done : done + max(1, tokens_per_batch // longest)]
+        for at, answer in zip(chunk, _generate(student, [prompts[at] for at in chunk], max_new_tokens), strict=True):
+            answers[at] = answer
+        done += len(chunk)
+        on_progress(done, len(order))
+    return answers
+
+
+def _generate(student: Student, prompts: list[list[int]], max_new_tokens: int) -> list[Written]:
+    ids, mask = pad_left(prompts, student.tokenizer.pad_token_id, student.device)
+    ends = _end_tokens(student)
+    output = student.causal.generate(
+        input_ids=ids, attention_mask=mask, max_new_tokens=max_new_tokens, do_sample=False, eos_token_id=list(ends),
+        pad_token_id=student.tokenizer.pad_token_id, temperature=None, top_p=None, top_k=None,
+    )[:, ids.shape[1] :].tolist()  # fmt: skip
+    return [_until_end(student, row, ends) for row in output]
+
+
+def _end_tokens(student: Student) -> set[int]:
+    configured = student.causal.generation_config.eos_token_id
+    extra = configured if isinstance(configured, list) else [configured]
+    return {token for token in (student.tokenizer.eos_token_id, *extra) if token is not None}
+
+
+def _until_end(student: Student, row: list[int], ends: set[int]) -> Written:
+    stop = next((at for at, token in enumerate(row) if token in ends), None)
+    text: str = student.tokenizer.decode(row[:stop], skip_special_tokens=True)
+    return Written(text.strip(), stop is None)

@@ -1,0 +1,162 @@
+"""Load a student: a hub id, a local folder, a GGUF file, or the built-in tiny model; and find out what suits the machine.
+
+A GGUF is de-quantised once into a safetensors folder in the cache, because Trainer-style code refuses a model that is
+still marked quantised and because loading the copy is some fifty times faster. Only safetensors are read, and no
+code from a model repository is ever run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from student.errors import StudentError
+from student.records import Record
+
+TINY = "builtin:tiny"
+
+
+class Machine(Record):
+    """What this machine was found to do best; recorded with the run and used again when it resumes."""
+
+    device: str
+    """`cpu` or `cuda`."""
+    dtype: str
+    """`float32` or `bfloat16`: the faster of the two in a short matrix-multiply probe."""
+    threads: int
+    """CPU threads for the model's arithmetic."""
+    gflops: float
+    """What the probe reached with that dtype, in GFLOP/s; 0 on a GPU, where nothing is probed."""
+
+
+def probe() -> Machine:
+    """Time a matrix product of a small model's size in both precisions. Takes well under a second."""
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    if torch.cuda.is_available():
+        dtype = "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+        return Machine(device="cuda", dtype=dtype, threads=threads, gflops=0.0)
+    torch.set_num_threads(threads)
+    speeds = {dtype: _gemm_gflops(getattr(torch, dtype)) for dtype in ("float32", "bfloat16")}
+    best = max(speeds, key=lambda dtype: speeds[dtype])
+    return Machine(device="cpu", dtype=best, threads=threads, gflops=round(speeds[best], 1))
+
+
+def _gemm_gflops(dtype: torch.dtype, repeats: int = 12) -> float:
+    left, right = torch.randn(512, 576).to(dtype), torch.randn(576, 1536).to(dtype)
+    best = float("inf")
+    for _ in range(repeats):
+        start = time.perf_counter()
+        left @ right
+        best = min(best, time.perf_counter() - start)
+    return 2 * 512 * 576 * 1536 / best / 1e9
+
+
+def load(source: str, machine: Machine, cache: Path) -> tuple[Any, Any]:
+    """The model, in evaluation mode on its device, and its tokenizer.
+
+    Raises StudentError when the source is not there, is damaged, or is not a causal language model in safetensors.
+    """
+    place = _place(source, cache)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(place)
+        model = AutoModelForCausalLM.from_pretrained(
+            place, dtype=getattr(torch, machine.dtype), use_safetensors=True, attn_implementation="eager"
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise StudentError(
+            f"Cannot load the student {source!r}: {str(error).splitlines()[0]}. Give a folder with config.json and "
+            "*.safetensors, a .gguf file, a model id of a hub you can reach, or builtin:smollm2-135m-instruct."
+        ) from error
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return model.to(machine.device).eval(), tokenizer
+
+
+def _place(source: str, cache: Path) -> str:
+    """Where the safetensors are: a folder for files and built-ins, the id itself for a hub model."""
+    if source == TINY:
+        return str(_once(cache / "tiny-2", _make_tiny))
+    path = Path(source).expanduser()
+    if path.suffix == ".gguf":
+        if not path.is_file():
+            raise StudentError(f"The student {source!r} is a GGUF file that does not exist. Check the path.")
+        return str(_once(cache / f"from-gguf-{_file_key(path)}", lambda folder: _dequantise(path, folder)))
+    if path.is_dir():
+        return str(path)
+    if source.startswith((".", "/", "~")):
+        raise StudentError(f"The student folder {source!r} does not exist. Check the path, or name a hub model.")
+    return source
+
+
+def _file_key(path: Path) -> str:
+    """Names a large file by size and three samples of its bytes: cheap, and it changes when the file does."""
+    size = path.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    with path.open("rb") as handle:
+        for offset in (0, size // 2, max(0, size - 65536)):
+            handle.seek(offset)
+            digest.update(handle.read(65536))
+    return digest.hexdigest()[:16]
+
+
+def _once(folder: Path, make: Any) -> Path:
+    """Build `folder` beside its place and rename it there, so that nobody ever sees half of it."""
+    if folder.is_dir():
+        return folder
+    draft = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    make(draft)
+    try:
+        draft.rename(folder)
+    except OSError:  # another process was first; its copy is as good
+        shutil.rmtree(draft, ignore_errors=True)
+    return folder
+
+
+def _dequantise(gguf: Path, folder: Path) -> None:
+    from transformers.utils.quantization_config import GgufConfig
+
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            gguf.parent,
+            gguf_file=gguf.name,
+            dtype=torch.float32,
+            quantization_config=GgufConfig(dequantize=True),
+        )
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    except Exception as error:
+        raise StudentError(
+            f"Cannot read {str(gguf)!r} as a GGUF language model: {error}. Download it again, or give a safetensors folder."
+        ) from error
+    model.to(torch.bfloat16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def _make_tiny(folder: Path) -> None:
+    """A two-layer model over bytes with random weights: it learns a little, loads at once, and needs no download."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    symbols = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {symbol: index for index, symbol in enumerate(["<|end|>", *symbols])}
+    core = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = decoders.ByteLevel()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<|end|>", pad_token="<|end|>")
+    tokenizer.chat_template = "{% for m in messages %}{{ m['content'] }}\n{% endfor %}"
+    torch.manual_seed(0)
+    shape = LlamaConfig(
+        vocab_size=len(vocabulary), hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=1, eos_token_id=0, bos_token_id=0, pad_token_id=0, tie_word_embeddings=True,
+        initializer_range=0.2,
+    )  # fmt: skip
+    LlamaForCausalLM(shape).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)

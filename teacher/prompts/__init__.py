@@ -1,0 +1,41 @@
+"""Prompts are text files, so that a reader sees exactly what a teacher is told; `template` fills them in.
+
+Only our own words are substituted, by `string.Template`. Items and answers never are: they travel as JSON after the
+line `DATA:`, where a teacher reads them as data and no format string or template engine touches them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.resources import files
+from string import Template
+from typing import Any
+
+from teacher.requests import Message
+
+
+def template(name: str, **words: str) -> str:
+    """The prompt file `name`.md with our own words filled in."""
+    return Template(_text(name)).substitute(words).strip()
+
+
+def version(name: str) -> str:
+    """A short hash of a prompt file: recorded with what it produced."""
+    return hashlib.sha256(_text(name).encode()).hexdigest()[:8]
+
+
+def conversation(system: str, user: str, data: dict[str, Any]) -> tuple[Message, ...]:
+    """System message first (the same for many requests, so servers can cache it), then the user's with its data."""
+    body = f"{user}\n\nDATA:\n{json.dumps(data, ensure_ascii=False)}"
+    return (Message(role="system", content=system), Message(role="user", content=body))
+
+
+def _text(name: str) -> str:
+    return (files(__package__) / f"{name}.md").read_text(encoding="utf-8")
+
+
+def every_prompt() -> list[tuple[str, str, str]]:
+    """(name, version, text) of every prompt file."""
+    names = sorted(path.name.removesuffix(".md") for path in files(__package__).iterdir() if path.name.endswith(".md"))
+    return [(name, version(name), _text(name)) for name in names]

@@ -1,0 +1,28 @@
+"""What every test shares: no network by accident, no telemetry, no warnings about forks, and a cache of its own.
+
+The environment is set when this file is imported, which is before any test imports transformers or langgraph.
+Tests marked `real` use the person's own cache, so that the built-in models are fetched once and not once a test.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["LANGSMITH_TRACING"] = "false"
+os.environ["LANGCHAIN_TRACING_V2"] = "false"
+os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+@pytest.fixture(autouse=True)
+def own_cache(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path | None:
+    """An empty cache folder (made when first used) for every test that does not use the real models."""
+    if request.node.get_closest_marker("real"):
+        return None
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("LLM2LLM_CACHE", str(folder))
+    return folder

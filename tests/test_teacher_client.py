@@ -1,0 +1,474 @@
+"""The client against a real HTTP server on loopback that misbehaves in every way we could think of."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from teacher.client import Client, OpenAIBackend, read_retry_after
+from teacher.errors import BadReply, BudgetSpent, Stopped, TeacherUnusable, TryAgain
+from teacher.ledger import Budget, Ledger
+from teacher.requests import Failed, Message, Reply, Request
+
+KEY = "sk-very-secret"
+Act = Callable[["Handler"], None]
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers with the server's next act; the last one is repeated."""
+
+    protocol_version = "HTTP/1.1"
+    server: Any
+
+    def do_POST(self) -> None:
+        server = self.server
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        with server.lock:
+            server.seen.append((dict(self.headers), body))
+            act = server.acts.pop(0) if len(server.acts) > 1 else server.acts[0]
+        act(self)
+
+    def send(self, status: int, body: bytes, kind: str = "application/json", **headers: str) -> None:
+        self.send_response(status)
+        more = {name.replace("_", "-"): value for name, value in headers.items()}
+        for name, value in {"content-type": kind, "content-length": str(len(body)), **more}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up on a slow act is what some tests are about."""
+
+
+def completion(text: str | None = "yes", reason: str = "stop", **more: Any) -> dict[str, Any]:
+    choice = {"index": 0, "finish_reason": reason, "message": {"role": "assistant", "content": text} | more}
+    return {"choices": [choice], "usage": {"prompt_tokens": 11, "completion_tokens": 2}}
+
+
+def page(value: Any) -> Act:
+    return lambda handler: handler.send(200, value if isinstance(value, bytes) else json.dumps(value).encode())
+
+
+def status(code: int, error: dict[str, Any] | None = None, **headers: str) -> Act:
+    body = json.dumps({"error": error or {"message": f"no, says {code}"}}).encode()
+    return lambda handler: handler.send(code, body, **headers)
+
+
+def html(handler: Handler) -> None:
+    handler.send(200, b"<html>Please log in</html>", "text/html")
+
+
+def cut_short(handler: Handler) -> None:
+    body = json.dumps(completion()).encode()
+    handler.send(200, body[:20], content_length=str(len(body)))
+    handler.close_connection = True
+
+
+def reset(handler: Handler) -> None:
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    handler.close_connection = True
+    handler.connection.close()
+
+
+def hang(handler: Handler) -> None:
+    handler.server.over.wait(20)
+
+
+def drip(handler: Handler) -> None:
+    """A byte of a header now and then: each restarts the SDK's timeout."""
+    while not handler.server.over.wait(0.05):
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nx-wait: "[:1])
+        handler.wfile.flush()
+
+
+ok = page(completion())
+
+
+@contextmanager
+def serving(*acts: Act) -> Iterator[Any]:
+    server: Any = Server(("127.0.0.1", 0), Handler)
+    server.acts, server.seen, server.lock, server.over = list(acts), [], threading.Lock(), threading.Event()
+    server.url = f"http://127.0.0.1:{server.server_port}/v1"
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.over.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class Desk:
+    """A client with its ledger, its events and a sleep that takes no time."""
+
+    def __init__(self, path: Path, url: str, **options: Any) -> None:
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        self.slept: list[float] = []
+        self.ledger = Ledger(path / "ledger.sqlite", options.pop("budget", Budget()))
+        timeout = options.pop("timeout", 10.0)
+        structured = options.pop("structured", "json_schema")
+        self.backend = OpenAIBackend(url, "tiny", options.pop("api_key", KEY), structured, timeout)
+        options = {"max_attempts": 3, "deadline_seconds": 300.0} | options
+        self.client = Client(self.backend, self.ledger, emit=self.emit, sleep=self.slept.append, **options)
+
+    def emit(self, name: str, **fields: Any) -> None:
+        self.events.append((name, fields))
+
+    def ask(self, *requests: Request, **options: Any) -> list[Reply | Failed]:
+        return self.client.ask_all(requests, round=1, **options)
+
+    def retries(self) -> list[str]:
+        return [fields["reason"] for name, fields in self.events if name == "retry"]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ledger.close()
+        self.backend.close()
+
+
+def question(number: int = 0, **changes: Any) -> Request:
+    fields: dict[str, Any] = {"purpose": "answer", "max_tokens": 50, "temperature": 0.0, "seed": 1}
+    messages = [Message(role="user", content=f"question {number}")]
+    return Request.model_validate(fields | {"messages": messages} | changes)
+
+
+def text(answer: Reply | Failed) -> str:
+    assert isinstance(answer, Reply), answer
+    return answer.text
+
+
+def test_answers_come_in_the_order_asked_and_each_question_is_sent_once(tmp_path: Path) -> None:
+    def echo(handler: Handler) -> None:
+        with handler.server.lock:
+            said = handler.server.seen[-1][1]["messages"]
+        page(completion(said[-1]["content"]))(handler)
+
+    with serving(echo) as server, Desk(tmp_path, server.url, concurrency=1) as desk:
+        done: list[int] = []
+        answers = desk.ask(*(question(n) for n in (3, 1, 2, 1)), on_done=lambda place, _: done.append(place))
+        assert [text(answer) for answer in answers] == [f"question {n}" for n in (3, 1, 2, 1)]
+        assert sorted(done) == [0, 1, 2, 3]
+        assert len(server.seen) == 3
+        assert desk.events[-1][0] == "spent"
+        assert desk.events[-1][1]["prompt_tokens"] == 33
+
+
+def test_nothing_settled_is_sent_twice_by_a_new_client(tmp_path: Path) -> None:
+    with serving(ok) as server:
+        with Desk(tmp_path, server.url) as desk:
+            first = desk.ask(question(1), question(2))
+        with Desk(tmp_path, server.url) as desk:
+            assert desk.ask(question(1), question(2)) == first
+            assert desk.client.reused == 2
+            assert desk.events[-1][1]["reused_requests"] == 2
+        assert len(server.seen) == 2
+
+
+@pytest.mark.parametrize(
+    ("act", "reason", "charged"),
+    [
+        (status(500), "server-error", True),
+        (status(503), "busy", False),
+        (status(429), "busy", False),
+        (status(409), "server-error", False),
+        (html, "bad-reply", True),
+        (cut_short, "bad-reply", True),
+        (page(b'{"choices": [{"mess'), "bad-reply", True),
+        (page({"choices": []}), "bad-reply", True),
+        (page(completion(None)), "bad-reply", True),
+        (page(b"\xff\xfe"), "bad-reply", True),
+        (reset, "connection-lost", True),
+    ],
+)
+def test_a_passing_fault_is_tried_again(tmp_path: Path, act: Act, reason: str, charged: bool) -> None:
+    with serving(act, ok) as server, Desk(tmp_path, server.url) as desk:
+        assert text(desk.ask(question())[0]) == "yes"
+        assert desk.retries() == [reason]
+        assert desk.client.retries == {reason: 1}
+        spent = desk.ledger.totals()
+        assert (spent.requests, spent.failed) == ((2, 0) if charged else (1, 1))
+        assert spent.reserved_tokens == (question().most_tokens() if charged else 0)
+
+
+def test_retry_after_is_kept_to(tmp_path: Path) -> None:
+    with serving(status(429, retry_after="7"), ok) as server, Desk(tmp_path, server.url) as desk:
+        desk.ask(question())
+        assert sum(desk.slept) >= 6.99
+    assert max(desk.slept) <= 0.25  # a stop is noticed meanwhile
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7),
+        ("0.5", 0.5),
+        ("86400", 120),
+        ("inf", 120),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 120),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", None),
+        ("-3", None),
+        ("nan", None),
+        ("soon", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_an_absurd_retry_after_is_not_believed(header: str | None, seconds: float | None) -> None:
+    assert read_retry_after(header) == seconds
+
+
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        (status(400), "400"),
+        (status(401, {"message": f"wrong key {KEY}"}), "Check that the key"),
+        (status(403), "403"),
+        (status(404, {"message": "no model tiny"}), "no model tiny"),
+        (status(429, {"message": "pay", "code": "insufficient_quota"}), "no credit"),
+    ],
+)
+def test_what_a_person_must_fix_is_said_at_once(tmp_path: Path, act: Act, said: str) -> None:
+    with serving(act) as server, Desk(tmp_path, server.url, concurrency=1) as desk:
+        with pytest.raises(TeacherUnusable, match=said) as refused:
+            desk.ask(question(1), question(2))
+        assert len(server.seen) == 1
+        assert desk.ledger.totals().tokens == 0
+        assert "'tiny'" in str(refused.value)
+        assert KEY not in str(refused.value)
+
+
+def test_a_redirect_is_not_followed_with_the_key(tmp_path: Path) -> None:
+    with serving(ok) as target, serving(status(307, location=f"{target.url}/x")) as server:
+        with Desk(tmp_path, server.url) as desk, pytest.raises(TeacherUnusable, match="redirect"):
+            desk.ask(question())
+        assert target.seen == []
+
+
+def test_no_key_is_ever_written(tmp_path: Path) -> None:
+    echo = status(500, {"message": f"I was sent {KEY}"})
+    with serving(echo, ok, status(401, {"message": KEY})) as server, Desk(tmp_path, server.url) as desk:
+        desk.ask(question(1))
+        with pytest.raises(TeacherUnusable):
+            desk.ask(question(2))
+    assert server.seen[0][0]["authorization"] == f"Bearer {KEY}"
+    assert KEY.encode() not in (tmp_path / "ledger.sqlite").read_bytes()
+    assert KEY not in str(desk.events)
+
+
+def test_nothing_from_the_environment_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
+        monkeypatch.setenv(name, "from-the-environment")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "x-mine: from-the-environment")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    with serving(ok) as server, Desk(tmp_path, server.url, api_key=None) as desk:
+        desk.ask(question())
+    assert "from-the-environment" not in str(server.seen)
+    assert "authorization" not in {name.lower() for name in server.seen[0][0]}
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://example.org/v1", "http://localhost.example.org/v1", "ftp://127.0.0.1/v1", "127.0.0.1:80", "", "http://"],
+)
+def test_an_address_that_would_show_the_key_is_refused(url: str) -> None:
+    with pytest.raises(TeacherUnusable, match="https"):
+        OpenAIBackend(url, "tiny", KEY)
+
+
+def test_a_password_in_the_address_is_refused_and_not_repeated() -> None:
+    with pytest.raises(TeacherUnusable) as refused:
+        OpenAIBackend("https://me:hunter2@example.org/v1", "tiny")
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("structured", ["json_schema", "json_object", "prompt"])
+def test_the_schema_reaches_the_server_as_configured(tmp_path: Path, structured: str) -> None:
+    schema = {"type": "object", "properties": {"answer": {"type": "string"}}}
+    asked = question(json_schema=schema, sample=4)
+    with serving(ok) as server, Desk(tmp_path, server.url, structured=structured) as desk:
+        desk.ask(asked)
+    body = server.seen[0][1]
+    assert (body["model"], body["max_tokens"], body["seed"]) == ("tiny", 50, 5)
+    assert body.get("response_format", {}).get("type") == (None if structured == "prompt" else structured)
+    if structured == "json_schema":
+        assert body["response_format"]["json_schema"] == {"name": "reply", "schema": schema, "strict": True}
+    else:
+        assert json.dumps(schema) in body["messages"][0]["content"]
+
+
+def test_a_refusal_is_paid_once_and_fails_alone(tmp_path: Path) -> None:
+    with serving(page(completion(None, refusal="I would rather not")), ok) as server:
+        for _ in range(2):
+            with Desk(tmp_path, server.url, concurrency=1) as desk:
+                answers = desk.ask(question(1), question(2))
+                assert answers[0] == Failed(reason="refusal", detail="I would rather not")
+                assert text(answers[1]) == "yes"
+    assert len(server.seen) == 2
+
+
+def test_a_reply_cut_by_length_says_so(tmp_path: Path) -> None:
+    with serving(page(completion(None, "length"))) as server, Desk(tmp_path, server.url) as desk:
+        (answer,) = desk.ask(question())
+        assert isinstance(answer, Reply)
+        assert (answer.text, answer.finish_reason) == ("", "length")
+
+
+@pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": -1, "completion_tokens": 3}, "many"])
+def test_usage_that_makes_no_sense_is_unknown_not_zero(tmp_path: Path, usage: Any) -> None:
+    with serving(page(completion() | {"usage": usage})) as server, Desk(tmp_path, server.url) as desk:
+        desk.ask(question())
+        spent = desk.ledger.totals()
+    assert (spent.prompt_tokens, spent.tokens) == (None, question().most_tokens())
+
+
+def test_a_request_that_always_fails_gives_up_alone(tmp_path: Path) -> None:
+    def picky(handler: Handler) -> None:
+        with handler.server.lock:
+            bad = handler.server.seen[-1][1]["messages"][0]["content"] == "question 0"
+        (html if bad else ok)(handler)
+
+    with serving(picky) as server, Desk(tmp_path, server.url, concurrency=1) as desk:
+        answers = desk.ask(question(0), question(1))
+        assert isinstance(answers[0], Failed)
+        assert answers[0].reason == "bad-reply"
+        assert text(answers[1]) == "yes"
+        assert len(server.seen) == 4
+
+
+def test_a_server_that_fails_every_request_is_given_up(tmp_path: Path) -> None:
+    with serving(html) as server, Desk(tmp_path, server.url, concurrency=1) as desk:
+        with pytest.raises(TeacherUnusable, match=r"3 requests in a row.*text/html"):
+            desk.ask(*(question(n) for n in range(20)))
+        assert len(server.seen) == 3 * 3  # the other 17 were not even tried
+
+
+def test_an_outage_past_the_deadline_asks_for_a_person_and_costs_nothing(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+    with Desk(tmp_path, url, deadline_seconds=30.0) as desk:
+        with pytest.raises(TeacherUnusable, match="no reply for 3"):
+            desk.ask(question(1), question(2))
+        assert sum(desk.slept) <= 31
+        assert len(desk.retries()) > 3  # more than max_attempts: the requests are not at fault
+        assert desk.ledger.totals().tokens == 0
+    with serving(ok) as server, Desk(tmp_path, server.url) as desk:
+        assert text(desk.ask(question(1))[0]) == "yes"
+
+
+def test_a_hanging_server_times_out_and_stays_charged(tmp_path: Path) -> None:
+    with serving(hang, ok) as server, Desk(tmp_path, server.url, timeout=0.3) as desk:
+        assert text(desk.ask(question())[0]) == "yes"
+        assert desk.retries() == ["timeout"]
+        assert desk.ledger.totals().reserved_tokens == question().most_tokens()
+
+
+def test_a_dripping_server_meets_the_wall_deadline(tmp_path: Path) -> None:
+    with serving(drip, ok) as server, Desk(tmp_path, server.url, request_seconds=0.5) as desk:
+        assert text(desk.ask(question())[0]) == "yes"
+        assert desk.retries() == ["timeout"]
+        server.over.set()
+
+
+def test_the_budget_holds_with_many_at_once(tmp_path: Path) -> None:
+    cap = 4 * question().most_tokens()
+    with serving(ok) as server, Desk(tmp_path, server.url, budget=Budget(max_tokens=cap), concurrency=8) as desk:
+        done: list[int] = []
+        with pytest.raises(BudgetSpent, match="max_tokens"):
+            desk.ask(*(question(n) for n in range(60)), on_done=lambda place, _: done.append(place))
+        spent = desk.ledger.totals()
+        assert spent.tokens <= cap
+        assert spent.reserved_tokens == 0
+        assert spent.tokens > cap - question().most_tokens()  # used up, not given up at the first full house
+        assert len(done) == len(server.seen) == spent.tokens // 13
+
+
+def test_asked_to_stop_it_finishes_what_is_in_flight(tmp_path: Path) -> None:
+    stop = threading.Event()
+
+    def last(handler: Handler) -> None:
+        stop.set()
+        ok(handler)
+
+    with serving(last) as server, Desk(tmp_path, server.url, concurrency=2, should_stop=stop.is_set) as desk:
+        with pytest.raises(Stopped):
+            desk.ask(*(question(n) for n in range(9)))
+        sent = len(server.seen)
+        assert sent < 9
+        assert desk.ledger.totals().prompt_tokens == 11 * sent
+        assert desk.ledger.totals().reserved_tokens == 0
+
+
+def test_asked_to_stop_while_backing_off_it_does_not_wait(tmp_path: Path) -> None:
+    with serving(status(429, retry_after="100")) as server:
+        desk = Desk(tmp_path, server.url)
+        desk.client.should_stop = lambda: bool(desk.slept)
+        with desk, pytest.raises(Stopped):
+            desk.ask(question())
+        assert len(desk.slept) == 1
+
+
+class Told:
+    """A backend that does what it is told, and counts how many it is asked at once."""
+
+    served_by, slots = "told", 8
+
+    def __init__(self, *acts: Exception) -> None:
+        self.acts, self.now, self.most, self.lock = list(acts), 0, 0, threading.Lock()
+        self.full = threading.Barrier(8)
+
+    def complete(self, request: Request) -> Reply:
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+            act = self.acts.pop(0) if self.acts else None
+        if act:
+            self.full.wait(10)  # all eight are sent before any is refused
+        with self.lock:
+            self.now -= 1
+        if act:
+            raise act
+        return Reply(text="yes", finish_reason="stop", prompt_tokens=1, completion_tokens=1)
+
+
+def test_a_busy_server_is_asked_by_half_as_many(tmp_path: Path) -> None:
+    backend = Told(*(TryAgain("busy", charged=False) for _ in range(8)))
+    with Ledger(tmp_path / "l.sqlite", Budget()) as ledger:
+        client = Client(backend, ledger, sleep=lambda _: None)
+        client.ask_all([question(n) for n in range(8)], round=1)
+        assert backend.most == 8
+        assert 4 <= client.pace.limit < 8  # once for all eight, and growing back
+        client.ask_all([question(n) for n in range(8, 44)], round=1)
+        assert client.pace.limit == 8
+
+
+def test_a_bug_in_a_backend_is_not_swallowed(tmp_path: Path) -> None:
+    class Broken(Told):
+        def complete(self, request: Request) -> Reply:
+            raise ZeroDivisionError("a bug")
+
+    with Ledger(tmp_path / "l.sqlite", Budget()) as ledger, pytest.raises(ZeroDivisionError):
+        Client(Broken(), ledger).ask_all([question()], round=1)
+
+
+def test_a_bad_reply_is_something_to_try_again() -> None:
+    assert isinstance(BadReply("half a page"), TryAgain)
