@@ -34,9 +34,15 @@ def check_run(settings: RunSettings) -> RenderableType:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row("eval set", Text(safe(f"{evals.spec.name}: mine {len(evals.seeds)}, select {sizes['select']}, test {sizes['test']}")))
+    table.add_row(
+        "eval set",
+        Text(safe(f"{evals.spec.name}: mine {len(evals.seeds)}, select {sizes['select']}, test {sizes['test']}")),
+    )
     table.add_row("student", Text(safe(settings.student.model)))
-    table.add_row("teacher", Text(safe(settings.teacher.model + (f" at {settings.teacher.base_url}" if settings.teacher.base_url else ""))))
+    table.add_row(
+        "teacher",
+        Text(safe(settings.teacher.model + (f" at {settings.teacher.base_url}" if settings.teacher.base_url else ""))),
+    )
     for name, text in _ask(settings, evals):
         table.add_row(name, Text(safe(text)))
     return table
@@ -73,7 +79,12 @@ def _estimate(settings: RunSettings, asked: int, seconds: float, tokens: int) ->
     per_answer = tokens / max(1, asked)
     total = answers * per_answer + written * 2
     minutes = (answers * seconds / max(1, asked) + written * seconds / max(1, tokens)) / 60
-    lines = [("estimate", f"at most about {total:,.0f} teacher tokens and {minutes:.0f} minutes of teacher time for {rounds} rounds of {lessons}")]
+    lines = [
+        (
+            "estimate",
+            f"at most about {total:,.0f} teacher tokens and {minutes:.0f} minutes of teacher time for {rounds} rounds of {lessons}",
+        )
+    ]
     budget = settings.budget
     if budget.prompt_price is not None and budget.completion_price is not None:
         lines.append(("money", f"about {(total * budget.prompt_price + written * budget.completion_price) / 1e6:.2f}"))

@@ -18,12 +18,19 @@ app = typer.Typer(
     help="Teach a small model its job: evaluate, diagnose, write lessons, curate, fine-tune, repeat, and prove it.",
 )  # fmt: skip
 
-Set = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, for example stop.rounds=2.")]
+Set = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, for example stop.rounds=2.")
+]
 Ui = Annotated[str, typer.Option("--ui", help="auto, rich, plain, json or quiet.")]
 Runs = Annotated[Path, typer.Option("--runs", help="Where runs are kept.", envvar="LLM2LLM_RUNS")]
 Evals = Annotated[str | None, typer.Option("--evals", metavar="FILE", help="Your eval set's YAML file.")]
-Student = Annotated[str | None, typer.Option("--student", metavar="MODEL", help="Hub id, folder, .gguf or builtin:NAME.")]
-Teacher = Annotated[str | None, typer.Option("--teacher", metavar="MODEL|URL", help="Model, .gguf, builtin:NAME, scripted, or a server's address.")]
+Student = Annotated[
+    str | None, typer.Option("--student", metavar="MODEL", help="Hub id, folder, .gguf or builtin:NAME.")
+]
+Teacher = Annotated[
+    str | None,
+    typer.Option("--teacher", metavar="MODEL|URL", help="Model, .gguf, builtin:NAME, scripted, or a server's address."),
+]
 Name = Annotated[str | None, typer.Option("--name", help="What to call the run; a number is added.")]
 RUNS = Path("runs")
 
@@ -49,8 +56,8 @@ def fail(message: str) -> NoReturn:
 @app.command()
 def run(
     recipe: Annotated[str | None, typer.Argument(help="A recipe's name (quickstart, numeric) or a config file.")] = None,
-    evals: Evals = None, student: Student = None, teacher: Teacher = None, name: Name = None, sets: Set = [], ui: Ui = "auto",  # noqa: B006  typer reads the default
-    runs: Runs = RUNS,
+    evals: Evals = None, student: Student = None, teacher: Teacher = None, name: Name = None,
+    sets: Set = [], ui: Ui = "auto", runs: Runs = RUNS,  # noqa: B006  typer reads the default
 ) -> None:  # fmt: skip
     """Start a run: evaluate, teach, fine-tune, repeat."""
     from agent.launch import FIXABLE, drive
@@ -70,7 +77,9 @@ def run(
 
 
 @app.command()
-def resume(run: Annotated[str, typer.Argument(help="A run's name or folder.")], ui: Ui = "auto", runs: Runs = RUNS) -> None:
+def resume(
+    run: Annotated[str, typer.Argument(help="A run's name or folder.")], ui: Ui = "auto", runs: Runs = RUNS
+) -> None:
     """Go on with a run that was stopped or killed."""
     from agent.launch import FIXABLE, drive
     from loops.run_folder import find_run
@@ -119,7 +128,9 @@ def show(
 def check(
     config: Annotated[str | None, typer.Argument(help="A recipe's name or a config file.")] = None,
     evals: Evals = None, student: Student = None, teacher: Teacher = None, sets: Set = [],  # noqa: B006
-    explain: Annotated[str | None, typer.Option("--explain", metavar="KEY", help="Explain settings that start with KEY; '' for all.")] = None,
+    explain: Annotated[
+        str | None, typer.Option("--explain", metavar="KEY", help="Explain settings that start with KEY; '' for all.")
+    ] = None,
 ) -> None:  # fmt: skip
     """Check a config and its eval set, reach the teacher, score it on a few seeds, and estimate the cost."""
     from agent.check import check_run, explain_settings
@@ -147,12 +158,16 @@ def list_models() -> None:
 
     for model in BUILTINS.values():
         there = "here" if cached_path(model).exists() else "not fetched yet"
-        typer.echo(f"builtin:{model.name.removeprefix('builtin:')}  {model.role}, {model.bytes / 1e6:,.0f} MB, {model.licence}, {there}")
+        typer.echo(
+            f"builtin:{model.name.removeprefix('builtin:')}  {model.role}, {model.bytes / 1e6:,.0f} MB, {model.licence}, {there}"
+        )
     typer.echo(f"builtin:tiny  student for dry runs, made here\nCache: {cache_folder()}")
 
 
 @models.command("pull")
-def pull_models(names: Annotated[list[str] | None, typer.Argument(help="Which; all when none is named.")] = None) -> None:
+def pull_models(
+    names: Annotated[list[str] | None, typer.Argument(help="Which; all when none is named.")] = None,
+) -> None:
     """Fetch and verify built-in models, so that runs work offline."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn

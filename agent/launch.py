@@ -42,7 +42,9 @@ class Interrupted(Exception):
     """Ctrl-C was pressed twice."""
 
 
-def drive(folder: RunFolder, settings: RunSettings, fingerprint: str, watcher: Watcher, resumed: bool) -> tuple[int, str]:
+def drive(
+    folder: RunFolder, settings: RunSettings, fingerprint: str, watcher: Watcher, resumed: bool
+) -> tuple[int, str]:
     """Run the loop in `folder` to its end, a stop, or an error; returns the exit code and what to tell the person."""
     folder.lock()
     try:
@@ -70,7 +72,14 @@ def _drive(
     tell_start(folder, settings, evals, log, resumed)
 
     def end(status: str, reason: str, sentence: str, best: int | None = None) -> None:
-        log("run.ended", status=status, reason=reason, sentence=sentence, best=best, seconds=round(time.monotonic() - start, 1))
+        log(
+            "run.ended",
+            status=status,
+            reason=reason,
+            sentence=sentence,
+            best=best,
+            seconds=round(time.monotonic() - start, 1),
+        )
 
     from loops.graph import RunStopped, run_loop
 
@@ -87,7 +96,10 @@ def _drive(
     except OSError as error:
         end("failed", type(error).__name__, str(error))
         what = f"{error.strerror or error}: {error.filename or folder.path}"
-        return FIX_IT, f"The run could not write or read what it needs ({what}). Mend that, for example by freeing disk space. {again}"
+        return (
+            FIX_IT,
+            f"The run could not write or read what it needs ({what}). Mend that, for example by freeing disk space. {again}",
+        )
     except Exception as error:
         end("failed", type(error).__name__, f"an internal error: {error}")
         raise
@@ -109,7 +121,12 @@ def tell_start(folder: RunFolder, settings: RunSettings, evals: EvalSet, log: Ev
 
 
 def _crew(
-    folder: RunFolder, settings: RunSettings, evals: EvalSet, log: EventLog, cleaning: ExitStack, stopping: threading.Event
+    folder: RunFolder,
+    settings: RunSettings,
+    evals: EvalSet,
+    log: EventLog,
+    cleaning: ExitStack,
+    stopping: threading.Event,
 ) -> Crew:
     load = {
         "source": model_file(settings.student.model, log),
@@ -155,7 +172,15 @@ def model_file(model: str, log: Callable[..., None]) -> str:
         return model
 
     def on_progress(done: int, total: int) -> None:
-        log("verb.progress", round=0, verb="pull", done=round(done / 1e6), total=round(total / 1e6), unit="MB", note=model)
+        log(
+            "verb.progress",
+            round=0,
+            verb="pull",
+            done=round(done / 1e6),
+            total=round(total / 1e6),
+            unit="MB",
+            note=model,
+        )
 
     return str(pull(model, on_progress))
 
@@ -190,14 +215,21 @@ def _backend(
         return ScriptedTeacher(evals.seeds)
     if mine.base_url:
         return OpenAIBackend(
-            mine.base_url, mine.model, os.environ.get(mine.api_key_env), mine.structured, mine.request_seconds, slots=mine.slots
+            mine.base_url,
+            mine.model,
+            os.environ.get(mine.api_key_env),
+            mine.structured,
+            mine.request_seconds,
+            slots=mine.slots,
         )
     if not (mine.model.startswith("builtin:") or mine.model.endswith(".gguf")):
         raise SettingsError(
             f"teacher.model={mine.model!r} needs a server: set teacher.base_url to an OpenAI-compatible address, or name a "
             ".gguf file, builtin:qwen2.5-coder-1.5b-instruct, or scripted."
         )
-    server = LocalServer(Path(model_file(mine.model, log)), mine.slots, mine.context, os.cpu_count() or 1, log=server_log)
+    server = LocalServer(
+        Path(model_file(mine.model, log)), mine.slots, mine.context, os.cpu_count() or 1, log=server_log
+    )
     cleaning.callback(server.close)
     server.start()
     return OpenAIBackend(

@@ -80,7 +80,9 @@ def _value(override: str, text: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise SettingsError(f"--set {override!r}: the value is no readable YAML. Quote it, for example 'a.b=[1, 2]'.") from error
+        raise SettingsError(
+            f"--set {override!r}: the value is no readable YAML. Quote it, for example 'a.b=[1, 2]'."
+        ) from error
 
 
 def _put(tree: dict[str, Any], dotted: str, value: Any) -> None:

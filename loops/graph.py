@@ -53,7 +53,9 @@ def run_loop(crew: Crew) -> State:
     """Run the loop to its end from wherever its checkpoints say it stands; returns the final state."""
     connection = _open(crew.folder)
     try:
-        graph: Any = _build().compile(checkpointer=SqliteSaver(connection, serde=JsonPlusSerializer(pickle_fallback=False)))
+        graph: Any = _build().compile(
+            checkpointer=SqliteSaver(connection, serde=JsonPlusSerializer(pickle_fallback=False))
+        )
         config = {"configurable": {"thread_id": "run"}, "recursion_limit": 100_000}
         begun = bool(graph.get_state(config).values)
         final = graph.invoke(None if begun else State().model_dump(), config, context=crew, durability="sync")

@@ -163,7 +163,9 @@ def point_best(folder: RunFolder, number: int) -> None:
 def create_run(root: Path, name: str) -> RunFolder:
     """A fresh folder `<name>-<number>` under `root`, readable by its owner only."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}", name):
-        raise RunError(f"{name!r} cannot name a run: use letters, digits, '.', '_' and '-', starting with a letter or digit.")
+        raise RunError(
+            f"{name!r} cannot name a run: use letters, digits, '.', '_' and '-', starting with a letter or digit."
+        )
     root.mkdir(parents=True, exist_ok=True)
     number = max((_number(path, name) for path in root.iterdir()), default=0)
     while True:

@@ -91,9 +91,7 @@ def compare(new: Sequence[Attempt], old: Sequence[Attempt]) -> Comparison:
     p = float(binomtest(gained, gained + lost, 0.5).pvalue) if gained + lost else 1.0
     low, high = _bootstrap(changes)
     gain = sum(changes) / len(changes)
-    return Comparison(
-        n=len(changes), gain=round(gain, 6), low=low, high=high, gained=gained, lost=lost, p=round(p, 6)
-    )
+    return Comparison(n=len(changes), gain=round(gain, 6), low=low, high=high, gained=gained, lost=lost, p=round(p, 6))
 
 
 def _bootstrap(changes: Sequence[int]) -> tuple[float, float]:
@@ -109,7 +107,9 @@ def claim_sentence(comparison: Comparison, best: int) -> str:
     if best == 0:
         return "Not shown: no teaching round beat the seed-only student on select, so the seed-only student is kept."
     size = f"{100 * comparison.gain:+.1f} points (95 % CI {100 * comparison.low:+.1f} to {100 * comparison.high:+.1f})"
-    facts = f"{size}, n={comparison.n}, {comparison.gained} gained, {comparison.lost} lost, McNemar p={comparison.p:.3f}"
+    facts = (
+        f"{size}, n={comparison.n}, {comparison.gained} gained, {comparison.lost} lost, McNemar p={comparison.p:.3f}"
+    )
     if comparison.shown:
         return f"Shown on test: the student of round {best} is better than the seed-only student: {facts}."
     return f"Not shown: the student of round {best} against the seed-only student on test: {facts}."

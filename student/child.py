@@ -38,7 +38,7 @@ def main() -> None:
             else:
                 assert desk is not None, "load comes first"
                 say(result=desk.train(job, say) if job["job"] == "train" else desk.examine(job, say))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  the parent decides what each one means
             from student.errors import StudentError
 
             traceback.print_exc()
@@ -102,9 +102,7 @@ class Desk:
             if job["choices"]:
                 scored = score_choices(self.student, Ask(**job["ask"]), job["questions"], job["choices"], on_progress)
                 return {"answers": [{"scores": [round(value, 6) for value in one.values]} for one in scored]}
-            texts = write_answers(
-                self.student, Ask(**job["ask"]), job["questions"], job["max_new_tokens"], on_progress
-            )
+            texts = write_answers(self.student, Ask(**job["ask"]), job["questions"], job["max_new_tokens"], on_progress)
             return {"answers": [{"text": one.text, "truncated": one.truncated} for one in texts]}
 
 

@@ -207,7 +207,10 @@ def split_items(items: Sequence[Seed], sizes: dict[Any, int | float]) -> dict[st
     Shares are of the whole; the remainder goes to `test`. Raises EvalError when the parts exceed the whole.
     """
     total = len(items)
-    wanted = {name: round(size * total) if isinstance(size, float) and size <= 1 else int(size) for name, size in sizes.items()}
+    wanted = {
+        name: round(size * total) if isinstance(size, float) and size <= 1 else int(size)
+        for name, size in sizes.items()
+    }
     mine, select = wanted.get("mine", 0), wanted.get("select", 0)
     if mine < 1 or select < 1 or mine + select >= total:
         raise EvalError(
@@ -237,7 +240,10 @@ def _take(groups: list[list[list[Seed]]], chosen: list[Seed], count: int, share:
     whole = sum(sizes)
     taken = [0] * len(groups)
     while len(chosen) < count:
-        lag = [count * size / whole - got if stratum else float("-inf") for size, got, stratum in zip(sizes, taken, groups, strict=True)]
+        lag = [
+            count * size / whole - got if stratum else float("-inf")
+            for size, got, stratum in zip(sizes, taken, groups, strict=True)
+        ]
         at = max(range(len(groups)), key=lambda index: (lag[index], -index))
         group = groups[at].pop(0)
         chosen.extend(group)
@@ -260,8 +266,8 @@ def look_alikes(items: Sequence[Seed], threshold: float = SAME_GROUP) -> list[li
             leader[find(near)] = item.id
         index.add(item.id, item.prompt)
     groups: dict[str, list[Seed]] = defaultdict(list)
-    for name in by_id:
-        groups[find(name)].append(by_id[name])
+    for name, item in by_id.items():
+        groups[find(name)].append(item)
     return list(groups.values())
 
 

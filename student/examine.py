@@ -143,7 +143,8 @@ def _run_prefix(student: Student, ids: list[int]) -> list[tuple[torch.Tensor, to
     """Keys and values of the shared prompt, per layer, each [1, heads, length, head width]."""
     cache = DynamicCache(config=student.causal.config)
     student.backbone(input_ids=torch.tensor([ids], device=student.device), past_key_values=cache, use_cache=True)
-    return [(layer.keys, layer.values) for layer in cache.layers]
+    layers: list[Any] = list(cache.layers)
+    return [(layer.keys, layer.values) for layer in layers]
 
 
 def _repeat(prefix: list[tuple[torch.Tensor, torch.Tensor]], rows: int) -> DynamicCache:

@@ -77,9 +77,7 @@ class Features:
             hidden[at, width - len(self.kept[number]) :] = self.kept[number].to(mask.device)
         return Batch(mask, None, hidden)
 
-    def _compute(
-        self, rows: Sequence[Encoded], numbers: Sequence[int], ids: torch.Tensor, mask: torch.Tensor
-    ) -> None:
+    def _compute(self, rows: Sequence[Encoded], numbers: Sequence[int], ids: torch.Tensor, mask: torch.Tensor) -> None:
         states = lower_hidden(self.student, Batch(mask, ids, None))
         for at, (row, number) in enumerate(zip(rows, numbers, strict=True)):
             self.kept[number] = states[at, -len(row.ids) :].cpu()
@@ -100,7 +98,8 @@ def enters_cleanly(student: Student, ids: Sequence[int]) -> bool:
     """Whether lower layers and upper layers, run apart, give what the whole model gives."""
     if not (hasattr(student.backbone, "layers") and hasattr(student.backbone, "norm")):
         return False
-    batch = Batch(*reversed(pad_left([ids], 0, student.device)), None)
+    tokens, mask = pad_left([ids], 0, student.device)
+    batch = Batch(mask, tokens, None)
     whole = forward_hidden(student, batch)
     parts = forward_hidden(student, Batch(batch.mask, None, lower_hidden(student, batch)))
     return torch.allclose(whole.float(), parts.float(), rtol=1e-2, atol=1e-2)

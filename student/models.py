@@ -53,7 +53,7 @@ def _gemm_gflops(dtype: torch.dtype, repeats: int = 12) -> float:
     best = float("inf")
     for _ in range(repeats):
         start = time.perf_counter()
-        left @ right
+        torch.matmul(left, right)
         best = min(best, time.perf_counter() - start)
     return 2 * 512 * 576 * 1536 / best / 1e9
 
@@ -66,7 +66,7 @@ def load(source: str, machine: Machine, cache: Path) -> tuple[Any, Any]:
     place = _place(source, cache)
     try:
         tokenizer = AutoTokenizer.from_pretrained(place)
-        model = AutoModelForCausalLM.from_pretrained(
+        model: Any = AutoModelForCausalLM.from_pretrained(
             place, dtype=getattr(torch, machine.dtype), use_safetensors=True, attn_implementation="eager"
         )
     except (OSError, ValueError, KeyError) as error:
@@ -125,7 +125,7 @@ def _dequantise(gguf: Path, folder: Path) -> None:
     from transformers.utils.quantization_config import GgufConfig
 
     try:
-        model = AutoModelForCausalLM.from_pretrained(
+        model: Any = AutoModelForCausalLM.from_pretrained(
             gguf.parent,
             gguf_file=gguf.name,
             dtype=torch.float32,

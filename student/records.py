@@ -194,7 +194,7 @@ def write_text(path: Path, text: str) -> None:
         handle.write(text)
         handle.flush()
         os.fsync(handle.fileno())
-    os.replace(draft, path)
+    draft.replace(path)
     sync_folder(path.parent)
 
 

@@ -19,7 +19,9 @@ from teacher.replies import read_object
 from teacher.requests import Reply, Request
 from teacher.sheet import TaskSheet
 
-_TOKEN = re.compile(r"<\|[^|>]{0,60}\|>|</?s>|\[/?INST\]|<<?/?SYS>>?|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>", re.I)
+_TOKEN = re.compile(
+    r"<\|[^|>]{0,60}\|>|</?s>|\[/?INST\]|<<?/?SYS>>?|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>", re.IGNORECASE
+)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 

@@ -106,9 +106,12 @@ def _request(
     if answer is None:
         user = template("contrast_open_user", **words)
     else:
-        user = template("contrast_user", **words, answer=answer, right=shown[0].seed.answer, wrong=shown[0].wrong_answer)
+        user = template(
+            "contrast_user", **words, answer=answer, right=shown[0].seed.answer, wrong=shown[0].wrong_answer
+        )
     items = [
-        {"question": one.seed.prompt, "right_answer": one.seed.answer, "wrong_answer": one.wrong_answer} for one in shown
+        {"question": one.seed.prompt, "right_answer": one.seed.answer, "wrong_answer": one.wrong_answer}
+        for one in shown
     ]
     data: dict[str, Any] = {"items": items, "lessons": count}
     return Request(
@@ -133,13 +136,13 @@ def _schema(with_answer: bool, count: int) -> dict[str, Any]:
     return {"type": "object", "properties": {"items": items}, "required": ["items"], "additionalProperties": False}
 
 
-def read_candidates(order: Order, reply: Reply, key: str, round_number: int) -> tuple[list[Candidate], int]:
-    """The candidates in a reply, and how many of those asked for it does not hold."""
+def read_candidates(order: Order, reply: Reply, key: str, round_number: int) -> list[Candidate]:
+    """The candidates in a reply: at most as many as were asked for, those of another form left out."""
     value = read_object(reply.text)
     rows = value.get("items") if value else None
     found = [_pair(row, order.answer) for row in rows] if isinstance(rows, list) else []
     parent = order.shown[0].seed
-    candidates = [
+    return [
         Candidate(
             id=text_hash(key, str(at)), prompt=pair[0].strip(), answer=pair[1].strip(), choices=parent.choices,
             skill=pair[1].strip() if parent.choices else parent.skill, round=round_number,
@@ -147,7 +150,6 @@ def read_candidates(order: Order, reply: Reply, key: str, round_number: int) -> 
         )
         for at, pair in enumerate(found[: order.count]) if pair is not None
     ]  # fmt: skip
-    return candidates, order.count - len(candidates)
 
 
 def _pair(row: Any, answer: str | None) -> tuple[str, str] | None:

@@ -32,10 +32,12 @@ def conversation(system: str, user: str, data: dict[str, Any]) -> tuple[Message,
 
 
 def _text(name: str) -> str:
-    return (files(__package__) / f"{name}.md").read_text(encoding="utf-8")
+    return (files("teacher.prompts") / f"{name}.md").read_text(encoding="utf-8")
 
 
 def every_prompt() -> list[tuple[str, str, str]]:
     """(name, version, text) of every prompt file."""
-    names = sorted(path.name.removesuffix(".md") for path in files(__package__).iterdir() if path.name.endswith(".md"))
+    names = sorted(
+        path.name.removesuffix(".md") for path in files("teacher.prompts").iterdir() if path.name.endswith(".md")
+    )
     return [(name, version(name), _text(name)) for name in names]

@@ -1,0 +1,178 @@
+"""The student's part of a round: fine-tune into an adapter, examine into attempts, mine failures out of fold.
+
+Every function leaves a finished artifact in the run folder and reads it back, so that it can be called again after a
+kill without doing anything twice. What an artifact was made from is spelled out in its `inputs`.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from loops.crew import Crew
+from loops.run_folder import content_hash, put_folder
+from loops.state import State
+from student.evalset import make_folds
+from student.grade import grade
+from student.records import Attempt, Failure, Item, Lesson, Seed, read_records, write_json, write_records
+
+
+def student_name(number: int) -> str:
+    """What the student of a round is called in events."""
+    return "seed-only" if number == 0 else "round"
+
+
+def fit(crew: Crew, state: State, name: str, pairs: list[tuple[str, str]], place: Path) -> None:
+    """Train an adapter on (question, answer) pairs into `place`, unless it is there."""
+    settings = crew.settings.train.model_dump()
+    inputs = {"pairs": pairs, "settings": settings, "seed": crew.settings.seed, "ask": crew.evals.ask().model_dump(),
+              "student": crew.settings.student.model_dump(), "machine": machine(crew)}  # fmt: skip
+
+    def on(message: dict[str, Any]) -> None:
+        crew.emit("loss", round=state.round, student=name, step=message["step"], steps=message["steps"],
+                  loss=round(message["loss"], 4), tokens_per_second=round(message["tokens_per_second"], 1))  # fmt: skip
+
+    def make() -> None:
+        draft = place.with_name(f".{place.name}.draft")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        result = crew.student.train(crew.evals.ask(), pairs, settings, crew.settings.seed, draft, on)
+        if result["dropped_too_long"]:
+            crew.emit(
+                "note",
+                text=f"{result['dropped_too_long']} of {len(pairs)} training items exceed train.max_tokens and were left out",
+            )
+        write_json(draft / "training.json", {key: value for key, value in result.items() if key != "seconds"})
+        put_folder(draft, place)
+
+    crew.folder.once(place, inputs, make)
+
+
+@dataclass(frozen=True)
+class Exam:
+    """One student before one set of items."""
+
+    name: str
+    """What the student is called in events."""
+    split: str
+    """Which split the items are from."""
+    items: Sequence[Item]
+    """The questions, with their right answers."""
+    target: Path
+    """Where the attempts are kept."""
+    adapter: Path | None = None
+    """The fine-tuned adapter; None for the untouched base model."""
+    lead: str = ""
+    """Instructions and worked examples put before every question; empty for a fine-tuned student."""
+
+
+def examined(crew: Crew, state: State, exam: Exam) -> list[Attempt]:
+    """The attempts of one examination, made unless they are there."""
+    ask = crew.evals.ask(exam.lead)
+    inputs = {"items": [item.model_dump() for item in exam.items], "ask": ask.model_dump(),
+              "adapter": content_hash(exam.adapter) if exam.adapter else "", "student": crew.settings.student.model,
+              "machine": machine(crew)}  # fmt: skip
+
+    def on(message: dict[str, Any]) -> None:
+        crew.emit("verb.progress", round=state.round, verb=crew.verb, done=message["done"], total=message["total"],
+                  unit="item", note=f"{exam.name} on {exam.split}")  # fmt: skip
+
+    def make() -> None:
+        answers = crew.student.examine(ask, list(exam.items), exam.adapter, crew.evals.spec.max_new_tokens, on)
+        write_records(exam.target, grade(crew.evals.spec, exam.items, answers))
+
+    crew.folder.once(exam.target, inputs, make)
+    return read_records(exam.target, Attempt)
+
+
+def machine(crew: Crew) -> dict[str, Any]:
+    """Device, precision and threads of this run: probed once, then kept, so that a resumed run computes alike."""
+    return crew.student.start()["machine"]
+
+
+def mine_attempts(state: State, crew: Crew) -> list[Attempt]:
+    """Attempts at every seed: by students of the other folds, or by the last round's own student (resubstitution)."""
+    target, seeds = round_file(crew, state.round, "attempts.mine.jsonl"), crew.evals.seeds
+    if crew.settings.mine.how == "resubstitution":
+        trained = crew.folder.round(state.round - 1) / "adapter"
+        return examined(crew, state, Exam("trained on them", "mine", seeds, target, trained))
+    lessons = [(lesson.prompt, lesson.answer) for lesson in lessons_until(crew, state.round - 1)]
+    inputs = {"folds": crew.settings.mine.folds, "lessons": lessons, "seeds": [seed.model_dump() for seed in seeds],
+              "train": crew.settings.train.model_dump(), "seed": crew.settings.seed, "machine": machine(crew)}  # fmt: skip
+
+    def make() -> None:
+        folds = make_folds(seeds, crew.settings.mine.folds)
+        found = [
+            one for number, fold in enumerate(folds, 1) for one in fold_attempts(state, crew, number, fold, lessons)
+        ]
+        by_id = {one.item_id: one for one in found}
+        write_records(target, [by_id[seed.id] for seed in seeds])
+
+    crew.folder.once(target, inputs, make)
+    shutil.rmtree(target.parent / "folds", ignore_errors=True)
+    return read_records(target, Attempt)
+
+
+def fold_attempts(
+    state: State, crew: Crew, number: int, fold: list[Seed], lessons: list[tuple[str, str]]
+) -> list[Attempt]:
+    """Train on the other folds' seeds and the lessons, then examine this fold."""
+    held = {seed.id for seed in fold}
+    pairs = [(seed.prompt, seed.answer) for seed in crew.evals.seeds if seed.id not in held] + lessons
+    place = crew.folder.round(state.round) / "folds" / f"{number}"
+    fit(crew, state, f"fold {number} of {crew.settings.mine.folds}", pairs, place)
+    return examined(crew, state, Exam(f"fold {number}", "mine", fold, place.parent / f"attempts.{number}.jsonl", place))
+
+
+def failures_of(crew: Crew, attempts: Sequence[Attempt]) -> list[Failure]:
+    """The seeds answered wrong. Truncated and malformed answers are counted in the score, not taught."""
+    seeds = {seed.id: seed for seed in crew.evals.seeds}
+    return [Failure(seed=seeds[one.item_id], wrong_answer=one.output) for one in attempts if one.outcome == "wrong"]
+
+
+def zero_shot(crew: Crew) -> str:
+    """The lead of an untouched student: the task as one would tell a person."""
+    return crew.evals.task() + "\n\n"
+
+
+def few_shot(crew: Crew) -> str:
+    """The task and worked examples: one seed per skill in turn, in the order of their ids."""
+    by_skill: dict[str, list[Seed]] = {}
+    for seed in sorted(crew.evals.seeds, key=lambda seed: seed.id):
+        by_skill.setdefault(seed.skill, []).append(seed)
+    turns = [seed for row in zip_longest(*by_skill.values()) for seed in row if seed is not None]
+    shots = turns[: crew.settings.student.shots]
+    frame = crew.evals.ask()
+    return zero_shot(crew) + "".join(f"{frame.text(seed.prompt)} {seed.answer}\n\n" for seed in shots)
+
+
+def claim_exams(state: State, crew: Crew, items: Sequence[Item]) -> list[Exam]:
+    """Everyone who is examined on `test`."""
+    seed_only, best = crew.folder.round(0) / "adapter", crew.folder.round(state.best) / "adapter"
+
+    def exam(name: str, adapter: Path | None, lead: str = "") -> Exam:
+        return Exam(name, "test", items, crew.folder.path / "claim" / f"attempts.{name}.test.jsonl", adapter, lead)
+
+    exams = [
+        exam("zero-shot", None, zero_shot(crew)),
+        exam("few-shot", None, few_shot(crew)),
+        exam("seed-only", seed_only),
+    ]
+    return [*exams, exam("best", best)] if state.best else exams
+
+
+def round_file(crew: Crew, number: int, name: str) -> Path:
+    """A file of one round."""
+    return crew.folder.round(number) / name
+
+
+def lessons_until(crew: Crew, number: int) -> list[Lesson]:
+    """Every lesson accepted up to and including a round, oldest first."""
+    lessons: list[Lesson] = []
+    for each in range(1, number + 1):
+        lessons += read_records(round_file(crew, each, "lessons.jsonl"), Lesson)
+    return lessons

@@ -1,0 +1,87 @@
+"""The teacher's part of a round: is it able to teach, and which of its candidates become lessons.
+
+Nothing is sent that could pass the budget; when a cap stands in the way the loop ends with what it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from loops.crew import Crew
+from loops.decide import StopReason
+from loops.state import State
+from loops.stats import score
+from loops.telling import counting, say_score, stop_early
+from student.records import Attempt, Candidate, Lesson, Seed, Verdict, read_records, write_records
+from student.similar import TextIndex
+from teacher.curate import answer_request, read_answer, sift, verify
+from teacher.errors import BudgetSpent
+from teacher.requests import Reply
+
+Update = dict[str, Any]
+
+
+def check_teacher(crew: Crew, state: State) -> Update:
+    """Examine the teacher on seeds with nothing but the task's description; say so when it may not be able to teach."""
+    target = crew.folder.path / "baseline" / "attempts.teacher.mine.jsonl"
+    seeds = sorted(crew.evals.seeds, key=lambda seed: seed.id)[: crew.settings.teacher.check_items]
+    inputs = {"seeds": [seed.model_dump() for seed in seeds], "task": crew.sheet().model_dump(),
+              "teacher": crew.settings.teacher.model}  # fmt: skip
+
+    def make() -> None:
+        write_records(target, teacher_attempts(crew, state, seeds))
+
+    update = budgeted(crew, state, lambda: crew.folder.once(target, inputs, make))
+    if not update:
+        attempts = read_records(target, Attempt)
+        say_score(crew, state, "teacher", "mine", attempts)
+        if score(attempts).accuracy < 0.5:
+            crew.emit(
+                "note", text="the teacher itself gets fewer than half of the seeds right: its lessons may mislead"
+            )
+    return update
+
+
+def teacher_attempts(crew: Crew, state: State, seeds: Sequence[Seed]) -> list[Attempt]:
+    """The teacher's own answers to seeds, scored like a student's."""
+    progress = counting(crew, state.round, "baseline", len(seeds), "item", "teacher on mine")
+    requests = [answer_request(crew.sheet(), seed.prompt) for seed in seeds]
+    replies = crew.teacher().ask_all(requests, round=state.round, on_done=lambda at, reply: progress(1))
+    attempts: list[Attempt] = []
+    for seed, reply in zip(seeds, replies, strict=True):
+        answer = read_answer(reply) if isinstance(reply, Reply) else None
+        right = answer is not None and crew.same_answer(seed.answer, answer)
+        outcome = "right" if right else "malformed" if answer is None else "wrong"
+        attempts.append(Attempt(item_id=seed.id, output=answer or "", outcome=outcome, score=float(right)))
+    return attempts
+
+
+def judge(crew: Crew, state: State, candidates: Sequence[Candidate], earlier: Sequence[Lesson]) -> list[Verdict]:
+    """All verdicts of a round, one per candidate, in order."""
+    known = TextIndex()
+    for one in (*crew.evals.seeds, *earlier):
+        known.add(one.id, one.prompt)
+    verdicts = sift(candidates, crew.evals.seeds, known, crew.evals.held_out.guard(), crew.settings.curate)
+    if not crew.settings.curate.verify:
+        return verdicts
+    asked = [at for at, verdict in enumerate(verdicts) if verdict.accepted]
+    requests = [answer_request(crew.sheet(), candidates[at].prompt) for at in asked]
+    progress = counting(crew, state.round, "curate", len(asked), "item", "teacher answers afresh")
+    replies = crew.teacher().ask_all(requests, round=state.round, on_done=lambda at, reply: progress(1))
+    for at, reply in zip(asked, replies, strict=True):
+        answer = read_answer(reply) if isinstance(reply, Reply) else None
+        verdicts[at] = verify(candidates[at], answer, crew.same_answer)
+    return verdicts
+
+
+def budgeted(crew: Crew, state: State, work: Callable[[], object]) -> Update:
+    """Do the work; when the budget stands in the way, say so and let the loop end with what it has."""
+    try:
+        work()
+        return {}
+    except BudgetSpent as error:
+        crew.emit("note", text=str(error))
+        if state.round:
+            stop_early(crew, state.round, state.best, StopReason.BUDGET)
+        return {"stop": StopReason.BUDGET.value}
