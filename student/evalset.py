@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import yaml
 from pydantic import Field, ValidationError
@@ -24,7 +25,7 @@ from student.errors import StudentError
 from student.held_out import HeldOut
 from student.prompting import Ask, Format
 from student.records import HeldOutItem, Record, Seed, text_hash
-from student.similar import TextIndex, fold
+from student.similar import TextIndex
 
 SAME_GROUP = 0.6
 """Items this much alike (character 4-gram overlap) stay in one split and one fold."""
@@ -121,9 +122,11 @@ def load_evals(path: Path) -> EvalSet:
 def _read_spec(path: Path) -> tuple[EvalSpec, str]:
     try:
         text = path.read_text(encoding="utf-8")
-        return EvalSpec.model_validate(yaml.safe_load(text)), text
+        spec = EvalSpec.model_validate(yaml.safe_load(text))
     except FileNotFoundError as error:
         raise EvalError(f"The eval set {str(path)!r} does not exist. Check the path.") from error
+    except OSError as error:
+        raise EvalError(f"The eval set {str(path)!r} cannot be read: {error.strerror}. Name its YAML file.") from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise EvalError(f"{path}: this is no readable YAML: {error}. Correct it, in UTF-8.") from error
     except ValidationError as error:
@@ -133,19 +136,26 @@ def _read_spec(path: Path) -> tuple[EvalSpec, str]:
             f"{path}: `{where}`: {wrong['msg'].lower()}. An eval set needs name, source, columns (prompt, answer) and, "
             "for kind: choice, labels."
         ) from error
+    if "{question}" not in spec.frame:
+        raise EvalError(f"{path}: `frame` never shows the item. Put {{question}} where its text belongs.")
+    if spec.kind == "choice" and len(spec.labels) < 2:
+        raise EvalError(f"{path}: `labels` names {len(spec.labels)}; kind: choice needs at least two.")
+    return spec, text
 
 
 def _items(spec: EvalSpec, data: Path) -> list[Seed]:
     """Every row as a labelled item; exact repeats are kept once."""
-    items: dict[str, Seed] = {}
+    items, by_text = dict[str, Seed](), dict[str, Seed]()
     for line, row in _rows(data):
         item = _item(spec, data, line, row)
-        known = items.setdefault(item.id, item)
+        known = by_text.setdefault(item.prompt, item)
         if known.answer != item.answer:
             raise EvalError(
                 f"{data}:{line}: the same {spec.noun} stands elsewhere with the answer {known.answer!r}, here with "
                 f"{item.answer!r}. Keep one of the two."
             )
+        if known is item and items.setdefault(item.id, item) is not item:
+            raise EvalError(f"{data}:{line}: another {spec.noun} has the id {item.id!r}, too. Give each its own.")
     if not items:
         raise EvalError(f"{data}: there are no items in this file. Give a JSONL, JSON or CSV file with one item a row.")
     return list(items.values())
@@ -159,7 +169,7 @@ def _item(spec: EvalSpec, data: Path, line: int, row: dict[str, Any]) -> Seed:
             f"({', '.join(spec.labels)}). Add it to `labels`, or correct the row."
         )
     skill = _cell(spec.columns.skill, data, line, row) if spec.columns.skill else answer if spec.labels else ""
-    name = _cell(spec.columns.id, data, line, row) if spec.columns.id else text_hash(fold(prompt) or prompt)
+    name = _cell(spec.columns.id, data, line, row) if spec.columns.id else text_hash(prompt)
     return Seed(id=name, prompt=prompt, answer=answer, skill=skill, choices=tuple(spec.labels))
 
 
@@ -178,27 +188,33 @@ def _rows(data: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     except UnicodeDecodeError as error:
         raise EvalError(f"{data}: byte {error.start} is not UTF-8. Save the file as UTF-8.") from error
     if data.suffix == ".csv":
-        reader = csv.DictReader(text.splitlines(keepends=True))
+        reader = csv.DictReader(io.StringIO(text, newline=""))
         for row in reader:
             yield reader.line_num, dict(row)
     elif data.suffix == ".json":
-        for number, row in enumerate(_json(text, data, 1), 1):
-            yield number, row
+        rows = _json(text, data, 1)
+        for number, row in enumerate(rows if isinstance(rows, list) else [rows], 1):
+            yield number, _object(row, data, number)
     else:
         for number, line in enumerate(text.split("\n"), 1):
             if line.strip():
-                yield number, _json(line, data, number)
+                yield number, _object(_json(line, data, number), data, number)
 
 
 def _json(text: str, data: Path, line: int) -> Any:
     try:
-        value = json.loads(text)
+        return json.loads(text)
     except json.JSONDecodeError as error:
         where = line + error.lineno - 1
         raise EvalError(f"{data}:{where}:{error.colno}: this is not JSON: {error.msg}. Correct the line.") from error
-    if data.suffix != ".json" and not isinstance(value, dict):
+    except (ValueError, RecursionError) as error:  # an integer of thousands of digits, lists in lists in lists
+        raise EvalError(f"{data}:{line}: this cannot be read: {error}. Correct the line.") from error
+
+
+def _object(value: Any, data: Path, line: int) -> dict[str, Any]:
+    if not isinstance(value, dict):
         raise EvalError(f"{data}:{line}: expected an object with named columns, found {type(value).__name__}.")
-    return value
+    return cast("dict[str, Any]", value)
 
 
 def split_items(items: Sequence[Seed], sizes: dict[Any, int | float]) -> dict[str, list[Seed]]:
@@ -222,6 +238,10 @@ def split_items(items: Sequence[Seed], sizes: dict[Any, int | float]) -> dict[st
     for name, count in (("mine", mine), ("select", select)):
         _take(groups, splits[name], count, count / total)
     splits["test"] = [item for stratum in groups for group in stratum for item in group]
+    if not splits["test"]:
+        raise EvalError(
+            "Groups of look-alike items, which are kept in one split, leave nothing for test. Change `splits`, or add items."
+        )
     return splits
 
 
@@ -229,7 +249,7 @@ def _strata(items: Sequence[Seed]) -> list[list[list[Seed]]]:
     """Per skill, the groups of look-alikes in the order of their hashes."""
     strata: dict[str, list[list[Seed]]] = defaultdict(list)
     for group in look_alikes(items):
-        strata[group[0].skill].append(group)
+        strata[min(item.skill for item in group)].append(group)
     order = lambda group: min(text_hash("split", item.id) for item in group)  # noqa: E731
     return [sorted(strata[skill], key=order) for skill in sorted(strata)]
 
@@ -240,6 +260,11 @@ def _take(groups: list[list[list[Seed]]], chosen: list[Seed], count: int, share:
     whole = sum(sizes)
     taken = [0] * len(groups)
     while len(chosen) < count:
+        if not any(groups):
+            raise EvalError(
+                "Nearly all items are alike, and look-alikes are kept in one split, so nothing is left for the others. "
+                "Add items that differ in more than numbers and punctuation."
+            )
         lag = [
             count * size / whole - got if stratum else float("-inf")
             for size, got, stratum in zip(sizes, taken, groups, strict=True)

@@ -113,7 +113,7 @@ def _guarded(candidate: Candidate, guard: Guard) -> Verdict | None:
 def answer_request(sheet: TaskSheet, question: str) -> Request:
     """Ask the teacher one question of the task, without any hint of the intended answer."""
     answer: dict[str, Any] = {"type": "string", "enum": list(sheet.labels)} if sheet.labels else {"type": "string"}
-    data: dict[str, Any] = {"question": question, **({"choices": sheet.labels} if sheet.labels else {})}
+    data = {"question": question}
     return Request(
         purpose="answer",
         messages=conversation(template("answer", task=sheet.task), f"Answer this {sheet.noun}.", data),

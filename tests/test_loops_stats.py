@@ -1,0 +1,115 @@
+"""Numbers and their doubt, checked against values worked out by hand.
+
+Wilson intervals are compared with the closed formula's published values, the exact McNemar test with binomial sums one
+can do on paper, and the sentence of a claim with what the numbers allow it to say.
+"""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loops.stats import Comparison, claim_sentence, compare, score, wilson
+from student.records import Attempt, Outcome
+
+
+def attempts(outcomes: list[bool]) -> list[Attempt]:
+    """Item 0, 1, 2, ... answered right or wrong."""
+    return [answer(str(number), "right" if right else "wrong") for number, right in enumerate(outcomes)]
+
+
+def answer(item: str, outcome: Outcome) -> Attempt:
+    return Attempt(item_id=item, output="?", outcome=outcome, score=float(outcome == "right"))
+
+
+def pair(gained: int, lost: int, both: int = 0) -> Comparison:
+    """The comparison of two students who differ on so many items."""
+    new = [True] * gained + [False] * lost + [True] * both
+    old = [False] * gained + [True] * lost + [True] * both
+    return compare(attempts(new), attempts(old))
+
+
+@pytest.mark.parametrize(
+    ("right", "n", "low", "high"),
+    [(8, 10, 0.4902, 0.9433), (0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (81, 263, 0.2553, 0.3662), (0, 0, 0.0, 1.0)],
+)
+def test_wilson_gives_the_published_values(right: int, n: int, low: float, high: float) -> None:
+    assert wilson(right, n) == pytest.approx((low, high), abs=5e-5)
+
+
+@given(st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_holds_the_proportion_and_mirrors(case: tuple[int, int]) -> None:
+    right, n = case
+    low, high = wilson(right, n)
+    assert 0 <= low <= right / n + 1e-6 and right / n - 1e-6 <= high <= 1
+    assert wilson(n - right, n) == pytest.approx((1 - high, 1 - low), abs=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("gained", "lost", "p"),
+    [(8, 2, 2 * (45 + 10 + 1) / 1024), (6, 0, 2 / 64), (5, 0, 2 / 32), (3, 3, 1.0), (0, 0, 1.0), (0, 7, 2 / 128)],
+)
+def test_mcnemar_is_the_binomial_sum(gained: int, lost: int, p: float) -> None:
+    assert pair(gained, lost, both=4).p == pytest.approx(p, abs=1e-6)
+
+
+def test_only_a_gain_beyond_doubt_is_shown() -> None:
+    assert pair(6, 0).shown
+    assert not pair(5, 0).shown
+    assert not pair(0, 7).shown
+
+
+def test_a_comparison_counts_what_changed() -> None:
+    found = pair(8, 2, both=10)
+    assert (found.n, found.gained, found.lost, found.gain) == (20, 8, 2, 0.3)
+    assert found.low <= found.gain <= found.high
+    assert found == pair(8, 2, both=10)
+
+
+def test_the_order_of_the_items_does_not_matter() -> None:
+    new, old = attempts([True, False, True, True]), attempts([False, True, False, True])
+    turned = random.Random(1).sample(old, len(old))
+    found, again = compare(new, old), compare(new, turned)
+    assert (found.gained, found.lost, found.p) == (again.gained, again.lost, again.p)
+
+
+def test_different_items_are_never_compared() -> None:
+    three = attempts([True, True, False])
+    with pytest.raises(ValueError, match="same items"):
+        compare(three, three[:2])
+    with pytest.raises(ValueError, match="same items"):
+        compare(three[:2], three)
+    with pytest.raises(ValueError, match="same items"):
+        compare(three, [*three[:2], answer("another", "right")])
+
+
+def test_a_score_counts_every_outcome() -> None:
+    found = score([answer("a", "right"), answer("b", "wrong"), answer("c", "truncated"), answer("d", "malformed")])
+    assert (found.n, found.right, found.truncated, found.malformed, found.accuracy) == (4, 1, 1, 1, 0.25)
+    assert (found.low, found.high) == wilson(1, 4)
+
+
+def test_a_score_of_nothing_claims_nothing() -> None:
+    found = score([])
+    assert (found.n, found.accuracy, found.low, found.high) == (0, 0.0, 0.0, 1.0)
+
+
+def test_a_claim_says_shown_only_when_it_is() -> None:
+    shown, doubtful = claim_sentence(pair(9, 0, both=11), 2), claim_sentence(pair(5, 2, both=13), 2)
+    assert shown.startswith("Shown on test: the student of round 2")
+    assert doubtful.startswith("Not shown: the student of round 2")
+    for sentence in (shown, doubtful):
+        assert "n=20" in sentence and "95 % CI" in sentence and "p=" in sentence
+
+
+def test_without_a_better_round_the_claim_names_the_seed_only_student() -> None:
+    sentence = claim_sentence(pair(0, 0, both=5), 0)
+    assert sentence.startswith("Not shown") and "seed-only student is kept" in sentence
+
+
+def test_a_loss_is_a_negative_number_and_never_shown() -> None:
+    sentence = claim_sentence(pair(0, 9, both=11), 1)
+    assert sentence.startswith("Not shown") and "-45.0 points" in sentence
