@@ -114,9 +114,10 @@ def answer_request(sheet: TaskSheet, question: str) -> Request:
     """Ask the teacher one question of the task, without any hint of the intended answer."""
     answer: dict[str, Any] = {"type": "string", "enum": list(sheet.labels)} if sheet.labels else {"type": "string"}
     data = {"question": question}
+    how = f"Answer this {sheet.noun}" + (f" with one of: {', '.join(sheet.labels)}." if sheet.labels else ".")
     return Request(
         purpose="answer",
-        messages=conversation(template("answer", task=sheet.task), f"Answer this {sheet.noun}.", data),
+        messages=conversation(template("answer", task=sheet.task), how, data),
         json_schema={
             "type": "object",
             "properties": {"answer": answer},

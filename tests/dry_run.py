@@ -75,7 +75,9 @@ def finished_run(base: Path) -> Path:
     with (root / "reference.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (runs / "errands-1" / "whole").exists():
-            code, out, err = finish(start(root / "dry-cache", words("run", "--ui", "plain", "--name", "errands", runs=runs)))
+            code, out, err = finish(
+                start(root / "dry-cache", words("run", "--ui", "plain", "--name", "errands", runs=runs))
+            )
             assert code == 0, out[-2000:] + err[-4000:]
             (runs / "errands-1" / "whole").write_text(out)
     return runs / "errands-1"
@@ -123,7 +125,9 @@ def products(folder: Path) -> dict[str, bytes]:
 def bought(folder: Path) -> dict[str, int]:
     """How many settled attempts the ledger holds for each request."""
     with contextlib.closing(sqlite3.connect(folder / "ledger.sqlite")) as ledger:
-        return dict(ledger.execute("SELECT key, COUNT(*) FROM requests WHERE state = 'settled' GROUP BY key").fetchall())
+        return dict(
+            ledger.execute("SELECT key, COUNT(*) FROM requests WHERE state = 'settled' GROUP BY key").fetchall()
+        )
 
 
 class TableStudent:
@@ -246,8 +250,6 @@ def _forked(arguments: list[str], below: Path, last: int) -> dict[str, int]:
 
 def _serve() -> None:
     """One JSON job a line on stdin: arguments, the folder to watch, the step to die at; one JSON result a line."""
-    import agent.launch
-    import loops.graph
     import teacher.scripted  # noqa: F401
 
     with table_student():

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 import yaml
+from dry_run import ERRANDS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dry_run import ERRANDS
 from student.evalset import EvalError, EvalSet, load_evals, look_alikes, make_folds, split_items
 from student.records import HeldOutItem, Seed
 

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from dry_run import ERRANDS
 from pydantic import ValidationError
 
-from dry_run import ERRANDS
 from student.evalset import load_evals
 from student.held_out import HeldOut
 from student.records import Candidate, Failure, HeldOutItem, Seed, Weakness

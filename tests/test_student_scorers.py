@@ -55,7 +55,14 @@ def test_a_huge_number_is_read_or_refused_but_never_raises() -> None:
 
 @given(st.integers(-(10**12), 10**12))
 def test_every_integer_is_found_however_it_is_written(value: int) -> None:
-    for text in (str(value), f"{value:,}", f"the answer is {value}.", f"1 2 3\n#### {value}", f"{value}.0", f"{value}%"):
+    for text in (
+        str(value),
+        f"{value:,}",
+        f"the answer is {value}.",
+        f"1 2 3\n#### {value}",
+        f"{value}.0",
+        f"{value}%",
+    ):
         assert final_number(text) == Fraction(value)
 
 

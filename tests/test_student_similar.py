@@ -6,10 +6,10 @@ import json
 import random
 
 import pytest
+from dry_run import ERRANDS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dry_run import ERRANDS
 from student.similar import TextIndex, fold, grams, overlap
 
 TEXTS = [json.loads(line)["text"] for line in (ERRANDS.parent / "items.jsonl").read_text().splitlines()]

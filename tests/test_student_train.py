@@ -1,0 +1,345 @@
+"""Training and examination of the tiny student, in process: what is computed is what was promised, bit for bit.
+
+The tiny student is a two-layer model over bytes with random weights. It is made once for this file; every training
+resets its adapter, so tests do not depend on one another.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from student.examine import score_choices, write_answers
+from student.layers import Features
+from student.lora import Student
+from student.models import TINY, Machine, load
+from student.prompting import Ask, Prompter, shared_prefix
+from student.settings import Lora, TrainSettings
+from student.train import Encoded, Example, TrainResult, encode, plan_steps, train
+
+CPU = Machine(device="cpu", dtype="float32", threads=1, gflops=0.0)
+ASK = Ask(frame="Errand: {question}\nShop:")
+EXAMPLES = [
+    Example(prompt=prompt, answer=answer)
+    for prompt, answer in [
+        ("ripe mangoes", "grocer"), ("a hinge", "hardware"), ("cough drops", "chemist"), ("an atlas of the world", "bookshop"),
+        ("six eggs", "grocer"), ("a very long list of screws, bolts and nuts for the shed", "hardware"), ("soap", "chemist"),
+    ]
+]  # fmt: skip
+SETTINGS = TrainSettings(epochs=2, min_steps=12, batch_size=3, learning_rate=0.02)
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A callable that loads the tiny student with an adapter of the given share of layers."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    made: dict[float, Student] = {}
+
+    def student(layers: float) -> Student:
+        if layers not in made:
+            base, tokenizer = load(TINY, CPU, tmp_path_factory.getbasetemp() / "students")
+            made[layers] = Student(base, tokenizer, Lora(rank=4, alpha=8, layers=layers))
+        return made[layers]
+
+    yield student
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def tiny(make: Any) -> Student:
+    """The tiny student with an adapter on every layer."""
+    return make(1.0)
+
+
+def fit(student: Student, seed: int = 1, **changes: Any) -> tuple[TrainResult, list[float], dict[str, torch.Tensor]]:
+    """Train on the examples: the result, the loss of every step, and the adapter."""
+    losses: list[float] = []
+    settings = SETTINGS.model_copy(update=changes)
+    result = train(student, ASK, EXAMPLES, settings, seed, lambda step, steps, loss, speed: losses.append(loss))
+    return result, losses, student.state()
+
+
+def same(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> bool:
+    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+
+
+# --- training
+
+
+def test_the_same_seed_gives_the_same_adapter_bit_for_bit(tiny: Student) -> None:
+    first, again, other = fit(tiny, 1), fit(tiny, 1), fit(tiny, 2)
+    assert first[1] == again[1]
+    assert same(first[2], again[2])
+    assert not same(first[2], other[2])
+
+
+def test_training_learns(tiny: Student) -> None:
+    result, losses, _ = fit(tiny, min_steps=40)
+    assert len(losses) == result.steps == 40
+    assert sum(losses[-5:]) < 0.6 * sum(losses[:5])
+    assert result.final_loss == pytest.approx(sum(losses[-4:]) / 4, abs=1e-6)
+
+
+def test_training_starts_at_the_base_model(tiny: Student) -> None:
+    fit(tiny)
+    tiny.reset(5)
+    with_adapter = score_choices(tiny, ASK, ["eggs"], [["grocer", "chemist"]], lambda *_: None)
+    with tiny.using(None):
+        assert score_choices(tiny, ASK, ["eggs"], [["grocer", "chemist"]], lambda *_: None) == with_adapter
+
+
+def test_the_base_model_never_changes(tiny: Student) -> None:
+    frozen = {name: weight.clone() for name, weight in tiny.model.named_parameters() if not weight.requires_grad}
+    fit(tiny)
+    assert frozen and all(
+        torch.equal(weight, dict(tiny.model.named_parameters())[name]) for name, weight in frozen.items()
+    )
+
+
+def test_a_saved_adapter_comes_back_as_it_was(tiny: Student, tmp_path: Path) -> None:
+    _, _, adapter = fit(tiny)
+    tiny.save(tmp_path)
+    tiny.reset(9)
+    with tiny.using(tmp_path):
+        assert same(tiny.state(), adapter)
+    assert [path.name for path in tmp_path.glob("*.bin")] == []
+
+
+def test_what_is_saved_is_the_same_bytes_every_time(tiny: Student, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        fit(tiny)
+        tiny.save(tmp_path / name)
+    files = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert "adapter_model.safetensors" in files
+    for file in files:
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), file
+
+
+def test_items_that_are_too_long_are_left_out_and_counted(tiny: Student) -> None:
+    encoded, dropped = encode(tiny.tokenizer, ASK, EXAMPLES, 40)
+    assert dropped == 2
+    assert [len(one.ids) <= 40 for one in encoded] == [True] * 5
+    assert fit(tiny, max_tokens=40)[0].dropped_too_long == 2
+
+
+def test_nothing_is_ever_cut(tiny: Student) -> None:
+    encoded, dropped = encode(tiny.tokenizer, ASK, EXAMPLES, 1024)
+    assert dropped == 0
+    text = [tiny.tokenizer.decode(one.ids) for one in encoded]
+    assert text == [f"{ASK.text(one.prompt)} {one.answer}<|end|>" for one in EXAMPLES]
+
+
+def test_when_no_item_fits_it_is_said(tiny: Student) -> None:
+    with pytest.raises(ValueError, match=r"train\.max_tokens=5"):
+        fit(tiny, max_tokens=5)
+
+
+def test_the_loss_counts_the_answer_and_the_end_token_only(tiny: Student) -> None:
+    tiny.reset(1)
+    (one,), _ = encode(tiny.tokenizer, ASK, EXAMPLES[:1], 1024)
+    assert tiny.tokenizer.decode(one.ids[-one.answer_length :]) == " grocer<|end|>"
+    with torch.no_grad():
+        logits = tiny.causal(input_ids=torch.tensor([one.ids])).logits[0].log_softmax(-1)
+    expected = -sum(float(logits[at - 1, one.ids[at]]) for at in range(len(one.ids) - one.answer_length, len(one.ids)))
+    first: list[float] = []
+    train(tiny, ASK, EXAMPLES[:1], SETTINGS, 1, lambda step, steps, loss, speed: first.append(loss))
+    assert first[0] == pytest.approx(expected / one.answer_length, abs=1e-5)
+
+
+def test_padding_changes_no_loss(tiny: Student) -> None:
+    """A short and a long item in one batch: the mean over their answer tokens, as if each had been alone."""
+    short, long = EXAMPLES[4], EXAMPLES[5]
+
+    def first_loss(examples: list[Example]) -> float:
+        losses: list[float] = []
+        train(tiny, ASK, examples, SETTINGS, 1, lambda step, steps, loss, speed: losses.append(loss))
+        return losses[0]
+
+    lengths = [len(answer) + 2 for answer in ("grocer", "hardware")]
+    alone = [first_loss([short]) * lengths[0], first_loss([long]) * lengths[1]]
+    assert first_loss([short, long]) == pytest.approx(sum(alone) / sum(lengths), abs=1e-5)
+
+
+def test_remembered_features_give_the_loss_of_the_whole_model(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    top = make(0.5)
+    assert top.first_layer == 1
+    kept, losses, adapter = fit(top)
+    assert Features(top, encode(top.tokenizer, ASK, EXAMPLES, 99)[0]).usable
+    usable = Features.__init__
+
+    def unusable(self: Features, *arguments: Any) -> None:
+        usable(self, *arguments)
+        self.usable = False
+
+    monkeypatch.setattr(Features, "__init__", unusable)
+    whole, whole_losses, whole_adapter = fit(top)
+    assert losses == pytest.approx(whole_losses, abs=2e-3)
+    assert losses[0] == pytest.approx(whole_losses[0], abs=1e-5)
+    assert kept.steps == whole.steps
+    for name, weight in adapter.items():
+        assert torch.allclose(weight, whole_adapter[name], atol=5e-3), name
+
+
+def test_only_the_top_layers_carry_an_adapter(make: Any) -> None:
+    names = list(make(0.5).state())
+    assert names and all(".layers.1." in name for name in names)
+
+
+def test_the_model_is_whole_again_after_its_layers_were_run_apart(make: Any) -> None:
+    top = make(0.5)
+    fit(top)
+    assert len(top.backbone.layers) == top.causal.config.num_hidden_layers == 2
+
+
+@pytest.mark.parametrize(("count", "epochs", "steps"), [(7, 2.0, 12), (60, 2.0, 40), (60, 0.1, 12), (60, 1.5, 30)])
+def test_steps_are_epochs_but_never_too_few(count: int, epochs: float, steps: int) -> None:
+    rows = [Encoded([0] * (at % 9 + 2), 1) for at in range(count)]
+    planned = plan_steps(rows, SETTINGS.model_copy(update={"epochs": epochs}), 0)
+    assert len(planned) == steps
+    assert max(map(len, planned)) <= SETTINGS.batch_size
+    assert planned == plan_steps(rows, SETTINGS.model_copy(update={"epochs": epochs}), 0)
+
+
+def test_every_item_is_seen_once_an_epoch() -> None:
+    rows = [Encoded([0] * (at % 9 + 2), 1) for at in range(50)]
+    planned = plan_steps(rows, TrainSettings(epochs=2, min_steps=1, batch_size=4), 3)
+    half = len(planned) // 2
+    for epoch in (planned[:half], planned[half:]):
+        assert sorted(row for step in epoch for row in step) == list(range(50))
+    assert planned[:half] != planned[half:]
+
+
+# --- choices
+
+
+def naive(student: Student, ask: Ask, question: str, choices: list[str]) -> list[float]:
+    """One forward pass a choice, over the plain sequence."""
+    prompter, values = Prompter(student.tokenizer, ask), list[float]()
+    for choice in choices:
+        prompt, answer = prompter.question(question), prompter.answer(choice)
+        with torch.no_grad():
+            logits = student.causal(input_ids=torch.tensor([prompt + answer])).logits[0].log_softmax(-1)
+        values.append(sum(float(logits[len(prompt) + at - 1, token]) for at, token in enumerate(answer)))
+    return values
+
+
+CHOICES = ["cat", "catalog", "cats", "c", "dog", "do", "a rather long answer with many words", "\u00e9\u00e8"]
+
+
+@pytest.mark.parametrize(
+    "lead",
+    ["", "These are the instructions that all the prompts share, long enough to be kept.\n\n"],
+    ids=["alone", "shared"],
+)
+@pytest.mark.parametrize("tokens_per_batch", [1, 300, 4096])
+def test_choices_score_as_if_each_were_asked_alone(tiny: Student, lead: str, tokens_per_batch: int) -> None:
+    fit(tiny)
+    ask = ASK.model_copy(update={"lead": lead})
+    questions = ["what has whiskers", "x", "which animal barks at the postman in the early morning", "x y"]
+    rng = random.Random(0)
+    options = [rng.sample(CHOICES, len(CHOICES) - at) for at in range(len(questions))]
+    prompts = [Prompter(tiny.tokenizer, ask).question(question) for question in questions]
+    assert (shared_prefix(prompts) >= 24) == bool(lead)
+    told: list[tuple[int, int]] = []
+    scored = score_choices(tiny, ask, questions, options, lambda *done: told.append(done), tokens_per_batch)
+    for question, choices, found in zip(questions, options, scored, strict=True):
+        assert found.values == pytest.approx(naive(tiny, ask, question, choices), abs=1e-4)
+    assert told[-1] == (4, 4)
+
+
+def test_a_question_repeated_scores_the_same_each_time(tiny: Student) -> None:
+    tiny.reset(1)
+    ask = ASK.model_copy(update={"lead": "Shared by all of them, and longer than two dozen tokens.\n"})
+    scored = score_choices(tiny, ask, ["same", "same", "same"], [CHOICES] * 3, lambda *_: None)
+    for found in scored:
+        assert found.values == pytest.approx(naive(tiny, ask, "same", CHOICES), abs=1e-4)
+
+
+def test_a_choices_score_does_not_depend_on_the_others(tiny: Student) -> None:
+    tiny.reset(1)
+    full = score_choices(tiny, ASK, ["what"], [CHOICES], lambda *_: None)[0].values
+    for at, choice in enumerate(CHOICES):
+        assert score_choices(tiny, ASK, ["what"], [[choice]], lambda *_: None)[0].values == pytest.approx(
+            [full[at]], abs=1e-4
+        )
+
+
+# --- writing
+
+
+def greedy(student: Student, question: str, count: int) -> list[int]:
+    """The tokens the student says, one forward pass each."""
+    ids = Prompter(student.tokenizer, ASK).question(question)
+    for _ in range(count):
+        with torch.no_grad():
+            ids = [*ids, int(student.causal(input_ids=torch.tensor([ids])).logits[0, -1].argmax())]
+    return ids[-count:]
+
+
+@pytest.fixture
+def ends(tiny: Student) -> Iterator[Any]:
+    """Sets the tokens that end an answer, and puts back what ended one before."""
+    before = tiny.causal.generation_config.eos_token_id
+
+    def set_to(*tokens: int) -> None:
+        tiny.causal.generation_config.eos_token_id = list(tokens)
+
+    yield set_to
+    tiny.causal.generation_config.eos_token_id = before
+
+
+def test_an_answer_without_an_end_is_marked_truncated(tiny: Student, ends: Any) -> None:
+    fit(tiny)
+    said = greedy(tiny, "a kite", 6)
+    assert tiny.tokenizer.eos_token_id not in said, "pick another question"
+    (written,) = write_answers(tiny, ASK, ["a kite"], 6, lambda *_: None)
+    assert written.truncated
+    assert written.text == tiny.tokenizer.decode(said).strip()
+
+
+def test_an_answer_with_an_end_is_whole_and_without_it(tiny: Student, ends: Any) -> None:
+    fit(tiny)
+    said = greedy(tiny, "a kite", 6)
+    stop = next(at for at in range(1, 6) if said[at] not in said[:at])
+    ends(said[stop])
+    (written,) = write_answers(tiny, ASK, ["a kite"], 6, lambda *_: None)
+    assert not written.truncated
+    assert written.text == tiny.tokenizer.decode(said[:stop]).strip()
+    assert write_answers(tiny, ASK, ["a kite"], stop + 1, lambda *_: None)[0] == written
+    assert write_answers(tiny, ASK, ["a kite"], stop, lambda *_: None)[0].truncated
+
+
+def test_answers_written_together_are_those_written_alone(tiny: Student) -> None:
+    fit(tiny)
+    questions = ["a kite", "a much longer question about hooks and ladders", "x"]
+    together = write_answers(tiny, ASK, questions, 5, lambda *_: None)
+    assert together == [write_answers(tiny, ASK, [one], 5, lambda *_: None)[0] for one in questions]
+
+
+# --- text stays text
+
+
+@pytest.mark.parametrize("format", ["plain", "chat"])
+@pytest.mark.parametrize("text", ["<|end|>", "a<|end|>b", "<|end|><|end|>"])
+def test_special_token_text_never_becomes_a_control_token(tiny: Student, format: Any, text: str) -> None:
+    prompter = Prompter(tiny.tokenizer, Ask(frame="{question} " + text, lead=text, format=format))
+    for ids in (prompter.question(text), prompter.answer(text)):
+        assert tiny.tokenizer.eos_token_id not in ids
+        assert text in tiny.tokenizer.decode(ids)
+
+
+def test_only_the_end_of_an_example_is_an_end_token(tiny: Student) -> None:
+    (one,), _ = encode(tiny.tokenizer, ASK, [Example(prompt="a <|end|> b", answer="<|end|>")], 99)
+    assert one.ids.count(tiny.tokenizer.eos_token_id) == 1
+    assert one.ids[-1] == tiny.tokenizer.eos_token_id
+
+
+@pytest.mark.parametrize("question", ["{question}", "{}", "{0.__class__}", "%s", "$question", "{{ 7 * 7 }}"])
+def test_a_question_is_put_in_its_frame_literally(question: str) -> None:
+    assert Ask(frame="Q: {question}\nA:", lead="L ").text(question) == f"L Q: {question}\nA:"
