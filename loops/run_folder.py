@@ -72,7 +72,7 @@ class RunFolder:
             version, fingerprint = raw.pop("graph_version"), raw.pop("evals_fingerprint")
             if version == GRAPH_VERSION:
                 return RunSettings.model_validate(raw), fingerprint
-        except (OSError, ValueError, AttributeError, KeyError, yaml.YAMLError) as error:
+        except (OSError, ValueError, AttributeError, KeyError, TypeError, yaml.YAMLError) as error:
             raise RunError(
                 f"The run folder {self.path} cannot be read: config.yaml is missing or damaged ({type(error).__name__}). "
                 "Restore the file from a copy, or start a new run; ledger.sqlite still holds every reply that was paid for."
@@ -90,6 +90,7 @@ class RunFolder:
         except OSError:
             handle.seek(0)
             holder = handle.read().strip() or "another process"
+            handle.close()
             raise RunError(
                 f"The run {self.name!r} is already being worked on by process {holder}. Wait for it, or stop it with "
                 f"Ctrl-C in its terminal, then try again."
@@ -203,4 +204,4 @@ def _folders(root: Path) -> list[Path]:
 def _number(path: Path, name: str) -> int:
     """The number of a run folder of that name; 0 for any other path."""
     stem, _, number = path.name.rpartition("-")
-    return int(number) if stem == name and number.isdigit() else 0
+    return int(number) if stem == name and number.isascii() and number.isdigit() else 0

@@ -42,7 +42,7 @@ def main() -> None:
             from student.errors import StudentError
 
             traceback.print_exc()
-            fixable = isinstance(error, StudentError | ValueError)
+            fixable = isinstance(error, StudentError | ValueError | OSError)
             say(error=str(error) or type(error).__name__, kind="fixable" if fixable else "bug")
 
 

@@ -32,6 +32,10 @@ class HeldOut:
         """The items that choose the best round."""
         return self._select
 
+    def ids(self) -> dict[str, list[str]]:
+        """The items' names by split, for the frozen manifest."""
+        return {"select": [item.id for item in self._select], "test": [item.id for item in self._test]}
+
     def open_test(self, record: Callable[[], None]) -> tuple[HeldOutItem, ...]:
         """The items of the claim. `record` is called first and must have written the opening down when it returns."""
         record()
