@@ -60,14 +60,15 @@ def run(
     sets: Set = [], ui: Ui = "auto", runs: Runs = RUNS,  # noqa: B006  typer reads the default
 ) -> None:  # fmt: skip
     """Start a run: evaluate, teach, fine-tune, repeat."""
-    from agent.launch import FIXABLE, drive
+    from agent.launch import FIXABLE, check_models, drive
     from agent.settings import resolve
     from loops.run_folder import create_run
     from student.evalset import load_evals
 
     try:
         settings, default = resolve(recipe, sets, _typed(evals, student, teacher))
-        load_evals(Path(settings.evals))  # a bad eval set must not leave an empty run behind
+        load_evals(Path(settings.evals))  # a bad eval set or model must not leave an empty run behind
+        check_models(settings)
         screen = _screen(ui)
         folder = create_run(runs, name or default)
         code, message = _watched(screen, lambda: drive(folder, settings, "", screen, resumed=False))
@@ -187,13 +188,16 @@ def pull_models(
 
 def _typed(evals: str | None, student: str | None, teacher: str | None) -> dict[str, Any]:
     """Options as dotted settings. A teacher that is an address needs its model named by --set teacher.model."""
+    from agent.settings import local_path
+
     typed: dict[str, Any] = {}
     if evals is not None:
         typed["evals"] = str(Path(evals).resolve())
     if student is not None:
-        typed["student.model"] = student
+        typed["student.model"] = local_path(student, Path())
     if teacher is not None:
-        typed["teacher.base_url" if "://" in teacher else "teacher.model"] = teacher
+        there = "://" in teacher
+        typed["teacher.base_url" if there else "teacher.model"] = teacher if there else local_path(teacher, Path())
     return typed
 
 

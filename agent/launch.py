@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from agent.builtin import PullError, cache_folder, pull
+from agent.builtin import BUILTINS, PullError, cache_folder, pull
 from agent.settings import SettingsError
 from loops.crew import Crew
 from loops.events import EventLog, Watcher, read_events
@@ -126,6 +126,26 @@ def freeze_splits(folder: RunFolder, evals: EvalSet) -> None:
     write_json(folder.path / "splits.json", {"fingerprint": evals.fingerprint, **splits})
 
 
+def check_models(settings: RunSettings) -> None:
+    """Refuse models that cannot be there, before a run is made or anything is fetched. Raises the rooms' errors."""
+    teacher = settings.teacher
+    models = {"student.model": settings.student.model} | ({} if teacher.base_url else {"teacher.model": teacher.model})
+    for key, model in models.items():
+        if model.startswith("builtin:") and model != "builtin:tiny" and model not in BUILTINS:
+            raise SettingsError(
+                f"{key}={model!r} is no built-in model. There are: {', '.join(BUILTINS)}, builtin:tiny."
+            )
+        if (model.endswith(".gguf") or model.startswith((".", "/", "~"))) and not Path(model).expanduser().exists():
+            raise SettingsError(f"{key}={model!r} does not exist. Check the path.")
+    if teacher.base_url:
+        OpenAIBackend(teacher.base_url, teacher.model).close()
+    elif teacher.model != "scripted" and not (teacher.model.startswith("builtin:") or teacher.model.endswith(".gguf")):
+        raise SettingsError(
+            f"teacher.model={teacher.model!r} needs a server: set teacher.base_url to an OpenAI-compatible address, or "
+            "name a .gguf file, builtin:qwen2.5-coder-1.5b-instruct, or scripted."
+        )
+
+
 def tell_start(folder: RunFolder, settings: RunSettings, evals: EvalSet, log: EventLog, resumed: bool) -> None:
     """The first events of a session: what runs, and what will leave this machine."""
     sizes = {"mine": len(evals.seeds), **evals.held_out.sizes()}
@@ -212,6 +232,7 @@ def open_teacher(
         max_tokens=budget.tokens, max_requests=budget.requests, max_money=budget.money,
         max_seconds=None if budget.minutes is None else budget.minutes * 60,
     )  # fmt: skip
+    check_models(settings)
     ledger = Ledger(ledger_path, caps, prices)
     cleaning.callback(ledger.close)
     return Client(
@@ -235,11 +256,6 @@ def _backend(
             mine.structured,
             mine.request_seconds,
             slots=mine.slots,
-        )
-    if not (mine.model.startswith("builtin:") or mine.model.endswith(".gguf")):
-        raise SettingsError(
-            f"teacher.model={mine.model!r} needs a server: set teacher.base_url to an OpenAI-compatible address, or name a "
-            ".gguf file, builtin:qwen2.5-coder-1.5b-instruct, or scripted."
         )
     server = LocalServer(
         Path(model_file(mine.model, log)), mine.slots, mine.context, os.cpu_count() or 1, log=server_log

@@ -47,7 +47,7 @@ def resolve(source: str | None, overrides: Sequence[str], typed: dict[str, Any])
         if not equals or not key:
             raise SettingsError(f"--set {override!r} is not of the form key=value, for example --set stop.rounds=2.")
         _put(tree, key.strip(), _value(override, value))
-    if "evals" not in tree:
+    if not tree.get("evals"):
         raise SettingsError("No eval set is named. Give a recipe (see `llm2llm run --help`), or --evals FILE.")
     return _validate(tree, where), name if source else Path(str(tree["evals"])).stem
 
@@ -64,9 +64,18 @@ def _read(source: str | None) -> tuple[str, dict[str, Any], str]:
         raise SettingsError(f"{path}: this is no readable YAML: {error}. Correct it, in UTF-8.") from error
     if not isinstance(tree, dict):
         raise SettingsError(f"{path}: expected keys such as `evals:` and `student:`, found {type(tree).__name__}.")
-    if "evals" in tree:
+    if tree.get("evals"):
         tree["evals"] = str((path.parent / str(tree["evals"])).resolve())
+    for group in ("student", "teacher"):
+        part = tree.get(group)
+        if isinstance(part, dict) and part.get("model"):
+            part["model"] = local_path(str(part["model"]), path.parent)
     return str(path), tree, path.stem
+
+
+def local_path(model: str, folder: Path) -> str:
+    """The whole path of a model that is a file or folder below `folder`; any other name as it is."""
+    return str((folder / model).resolve()) if (folder / model).exists() else model
 
 
 def _unknown_recipe(source: str) -> str:
@@ -114,7 +123,7 @@ def _unknown_key(key: str, where: str) -> str:
     near = difflib.get_close_matches(key, known, 1) or [name for name in known if name.rpartition(".")[2] == last]
     near = near or difflib.get_close_matches(last, [name.rpartition(".")[2] for name in known], 1)
     hint = f"Did you mean {near[0]!r}? " if near else ""
-    return f"{key!r} in {where} or --set is not a setting. {hint}`llm2llm check --explain` lists every key."
+    return f"{key!r} in {where} or --set is not a setting. {hint}`llm2llm check --explain ''` lists every key."
 
 
 @cache

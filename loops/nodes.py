@@ -93,9 +93,10 @@ def mine(state: State, crew: Crew) -> Update:
 
 def diagnose(state: State, crew: Crew) -> Update:
     """Group the failures into weaknesses and share out the round's lessons."""
+    settings = crew.settings.generate
     target = round_file(crew, state.round, "weaknesses.json")
     attempts = read_records(round_file(crew, state.round, "attempts.mine.jsonl"), Attempt)
-    weaknesses = name_weaknesses(failures_of(crew, attempts), state.round, crew.settings.generate.lessons)
+    weaknesses = name_weaknesses(failures_of(crew, attempts), state.round, settings.lessons, settings.per_request)
     write_records(target, weaknesses)
     for weakness in weaknesses:
         crew.emit(

@@ -173,7 +173,8 @@ def text_hash(*parts: str) -> str:
 
 def read_records(path: Path, kind: type[R]) -> list[R]:
     """All records of a JSON Lines file, in order. Raises pydantic's ValidationError on a line of another shape."""
-    return [kind.model_validate_json(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines: a text may hold U+2028
+    return [kind.model_validate_json(line) for line in lines if line]
 
 
 def write_records(path: Path, records: Iterable[Record]) -> None:

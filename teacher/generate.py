@@ -82,6 +82,7 @@ def _parts(weakness: Weakness, settings: GenerateSettings) -> list[tuple[str | N
     if not first.seed.choices:
         return [(None, count) for count in _slices(weakness.lessons, settings.per_request)]
     other = int(weakness.lessons * settings.other_side) if first.wrong_answer in first.seed.choices else 0
+    other = other if other >= settings.per_request // 2 else 0  # a request for one item costs nearly as much as for four
     near = [(first.seed.answer, count) for count in _slices(weakness.lessons - other, settings.per_request)]
     return [*near, *((first.wrong_answer, count) for count in _slices(other, settings.per_request))]
 

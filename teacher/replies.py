@@ -20,13 +20,24 @@ def read_object(text: str) -> dict[str, Any] | None:
     if start < 0:
         return None
     value = _loads(plain[start:]) or _loads(_closed(plain[start:]))
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+    return cast("dict[str, Any]", _writable(value)) if isinstance(value, dict) else None
+
+
+def _writable(value: Any) -> Any:
+    r"""The value with every half of a surrogate pair (JSON's "\ud800" alone) replaced: no file could hold it."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, list):
+        return [_writable(one) for one in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        return {str(_writable(key)): _writable(one) for key, one in cast("dict[str, Any]", value).items()}
+    return value
 
 
 def _loads(text: str) -> Any:
     try:
         value, _ = json.JSONDecoder().raw_decode(text)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # a number of 5,000 digits is a ValueError too
         return None
     return value
 

@@ -21,6 +21,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -281,6 +282,9 @@ def crash_server(cache: Path) -> Iterator[Callable[[list[str], Path, int], dict[
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
         _serve()
+    elif sys.argv[1] == "table":
+        with table_student():
+            sys.exit(command_line(sys.argv[2:]))
     else:
         _kill_during(sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))
         sys.exit(command_line(sys.argv[5:]))

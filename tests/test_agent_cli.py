@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -19,6 +20,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import dry_run
 import pytest
 from dry_run import (
     ERRANDS,
@@ -34,6 +36,7 @@ from dry_run import (
     words,
 )
 
+MINE = ["--evals", str(ERRANDS), "--student", "builtin:tiny", "--teacher", "scripted"]
 KEY = "sk-test-5e1f0c3b9a7d"
 NOWHERE = "http://127.0.0.1:9/v1"
 
@@ -82,33 +85,32 @@ def nothing_left(runs: Path) -> bool:
         (["run", "no/such/file.yaml"], ["no/such/file.yaml", "quickstart"]),
         (["run"], ["--evals"]),
         (["run", "--evals", "no/such/evals.yaml"], ["no/such/evals.yaml", "does not exist"]),
-        (["run", "quickstart", "--set", "stop.ronds=2"], ["'stop.ronds'", "'stop.rounds'"]),
-        (["run", "quickstart", "--set", "stopp.rounds=2"], ["'stopp'", "stop"]),
-        (["run", "quickstart", "--set", "stop.rounds=many"], ["'stop.rounds'", "'many'"]),
-        (["run", "quickstart", "--set", "stop.rounds=-1"], ["'stop.rounds'", "-1"]),
-        (["run", "quickstart", "--set", "stop.rounds"], ["'stop.rounds'", "key=value"]),
-        (["run", "quickstart", "--set", "stop.rounds=[1"], ["stop.rounds=[1"]),
-        (["run", "quickstart", "--set", "seed.x=1"], ["seed"]),
-        (["run", "quickstart", "--set", "train.batch_size=0"], ["'train.batch_size'"]),
-        (["run", "quickstart", "--set", "train.epochs=-2"], ["'train.epochs'"]),
-        (["run", "quickstart", "--set", "generate.per_request=0"], ["'generate.per_request'"]),
-        (["run", "quickstart", "--set", "generate.examples=0"], ["'generate.examples'"]),
-        (["run", "quickstart", "--set", "generate.temperature=-1"], ["'generate.temperature'"]),
-        (["run", "quickstart", "--set", "student.lora.rank=0"], ["'student.lora.rank'"]),
-        (["run", "quickstart", "--ui", "loud"], ["'loud'", "quiet"]),
-        (["run", "quickstart", "--name", "../up"], ["'../up'"]),
-        (["run", "quickstart", "--student", "./no/such/folder"], ["./no/such/folder"]),
-        (["run", "quickstart", "--student", "no-such.gguf"], ["no-such.gguf"]),
-        (["run", "quickstart", "--student", "builtin:smollm3"], ["builtin:smollm3", "builtin:smollm2-135m-instruct"]),
-        (["run", "quickstart", "--teacher", "gpt-9"], ["'gpt-9'", "teacher.base_url"]),
-        (["run", "quickstart", "--teacher", "no-such.gguf"], ["no-such.gguf"]),
-        (["run", "quickstart", "--teacher", "http://teacher.example/v1"], ["http://teacher.example/v1", "https"]),
-        (["run", "quickstart", "--teacher", "https://me:secret@teacher.example/v1"], ["teacher.example"]),
+        (["run", *MINE, "--set", "stop.ronds=2"], ["'stop.ronds'", "'stop.rounds'"]),
+        (["run", *MINE, "--set", "stopp.rounds=2"], ["'stopp'", "stop"]),
+        (["run", *MINE, "--set", "stop.rounds=many"], ["'stop.rounds'", "'many'"]),
+        (["run", *MINE, "--set", "stop.rounds=-1"], ["'stop.rounds'", "-1"]),
+        (["run", *MINE, "--set", "stop.rounds"], ["'stop.rounds'", "key=value"]),
+        (["run", *MINE, "--set", "stop.rounds=[1"], ["stop.rounds=[1"]),
+        (["run", *MINE, "--set", "seed.x=1"], ["seed"]),
+        (["run", *MINE, "--set", "train.batch_size=0"], ["'train.batch_size'"]),
+        (["run", *MINE, "--set", "train.epochs=-2"], ["'train.epochs'"]),
+        (["run", *MINE, "--set", "generate.per_request=0"], ["'generate.per_request'"]),
+        (["run", *MINE, "--set", "generate.examples=0"], ["'generate.examples'"]),
+        (["run", *MINE, "--set", "generate.temperature=-1"], ["'generate.temperature'"]),
+        (["run", *MINE, "--set", "student.lora.rank=0"], ["'student.lora.rank'"]),
+        (["run", *MINE, "--ui", "loud"], ["'loud'", "quiet"]),
+        (["run", *MINE, "--name", "../up"], ["'../up'"]),
+        (["run", *MINE, "--student", "./no/such/folder"], ["./no/such/folder"]),
+        (["run", *MINE, "--student", "no-such.gguf"], ["no-such.gguf"]),
+        (["run", *MINE, "--student", "builtin:smollm3"], ["builtin:smollm3", "builtin:smollm2-135m-instruct"]),
+        (["run", *MINE, "--teacher", "gpt-9"], ["'gpt-9'", "teacher.base_url"]),
+        (["run", *MINE, "--teacher", "no-such.gguf"], ["no-such.gguf"]),
+        (["run", *MINE, "--teacher", "http://teacher.example/v1"], ["http://teacher.example/v1", "https"]),
+        (["run", *MINE, "--teacher", "https://me:secret@teacher.example/v1"], ["teacher.example"]),
         (["resume", "nothing"], ["'nothing'"]),
         (["show", "nothing"], ["'nothing'"]),
         (["check", "quikstart"], ["'quickstart'"]),
         (["check", "--explain", "stpo"], ["'stpo'"]),
-        (["models", "pull", "builtin:smollm3"], ["builtin:smollm2-135m-instruct"]),
     ],
     ids=lambda value: " ".join(value[-2:]) if isinstance(value, list) else None,
 )
@@ -267,14 +269,12 @@ def test_quiet_says_nothing(runs: Path, capsys: Any) -> None:
 
 @pytest.mark.parametrize("ui", ["json", "plain"])
 def test_a_closed_pipe_does_not_stop_the_run(ui: str, runs: Path) -> None:
-    script = f"{sys.executable} -c 'import dry_run, sys\nwith dry_run.table_student(): sys.exit(dry_run.command_line(sys.argv[1:]))' "
-    arguments = words("run", "--ui", ui, "--name", "errands", runs=runs)
-    quoted = " ".join(f"'{word}'" for word in arguments)
-    shell = f"({script}{quoted}; echo $? > {runs.parent}/code) | head -1"
-    settings = {**environment(runs.parent / "cache"), "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+    command = [sys.executable, dry_run.__file__, "table", *words("run", "--ui", ui, "--name", "errands", runs=runs)]
+    shell = f"({shlex.join(command)}; echo $? > {shlex.quote(str(runs.parent / 'code'))}) | head -1"
     ended = subprocess.run(
-        ["bash", "-c", shell], capture_output=True, text=True, env=settings, timeout=180, check=False
-    )
+        ["bash", "-c", shell], capture_output=True, text=True, env=environment(runs.parent / "cache"), timeout=180,
+        check=False,
+    )  # fmt: skip
     assert (runs.parent / "code").read_text().strip() == "0"
     assert ended.stdout.count("\n") == 1
     assert "Traceback" not in ended.stderr and "BrokenPipe" not in ended.stderr
@@ -305,10 +305,13 @@ def test_a_run_that_is_worked_on_is_listed_as_running(runs: Path, capsys: Any) -
     assert command_line(begin(runs)) == 0
     capsys.readouterr()
     holder = RunFolder(runs / "errands-1")
+    holder.events.write_text("".join(json.dumps(event) + "\n" for event in events(holder.path)[:-1]))
     holder.lock()
     assert command_line(["runs", "--runs", str(runs)]) == 0
     assert "running" in capsys.readouterr().out
     holder.unlock()
+    assert command_line(["runs", "--runs", str(runs)]) == 0
+    assert "running" not in capsys.readouterr().out
 
 
 def test_no_runs_is_no_error(runs: Path, capsys: Any) -> None:
@@ -329,11 +332,9 @@ def test_every_setting_can_be_explained(capsys: Any) -> None:
 
 
 def test_the_hint_about_explain_is_a_command_that_works(runs: Path, capsys: Any) -> None:
-    said = refused(["run", "quickstart", "--set", "nonsense=1", "--runs", str(runs)], capsys)
+    said = refused(["run", *MINE, "--set", "nonsense=1", "--runs", str(runs)], capsys)
     hint = re.search(r"`llm2llm (check --explain[^`]*)`", said)
     assert hint is not None
-    import shlex
-
     assert command_line(shlex.split(hint.group(1))) == 0
 
 
@@ -348,6 +349,12 @@ def test_check_scores_the_teacher_and_estimates(capsys: Any, monkeypatch: pytest
     assert list(tmp_path.glob("*")) == [tmp_path / "cache"] or list(tmp_path.glob("*")) == []
 
 
+def test_an_unknown_built_in_model_is_answered_with_those_there_are(capsys: Any) -> None:
+    assert command_line(["models", "pull", "builtin:smollm3"]) == 2
+    err = capsys.readouterr().err
+    assert "builtin:smollm2-135m-instruct" in err and "Traceback" not in err
+
+
 def test_models_are_listed(capsys: Any) -> None:
     assert command_line(["models", "list"]) == 0
     out = capsys.readouterr().out
@@ -357,19 +364,20 @@ def test_models_are_listed(capsys: Any) -> None:
 # --- start-up
 
 
-def test_help_answers_at_once_and_without_torch(tmp_path: Path) -> None:
+def test_help_answers_at_once_and_without_torch() -> None:
     took: list[float] = []
+    said = ""
     for _ in range(3):
         began = time.monotonic()
-        ended = subprocess.run(
-            [sys.executable, "-m", "llm2llm", "--help"], cwd=ROOT, capture_output=True, text=True, check=False
-        )
+        command = [sys.executable, "-m", "llm2llm", "--help"]
+        said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
         took.append(time.monotonic() - began)
-        assert ended.returncode == 0
-    for command in ("run", "resume", "runs", "show", "check", "models"):
-        assert re.search(rf"^\s+{command}\s", ended.stdout, re.MULTILINE)
+    for name in ("run", "resume", "runs", "show", "check", "models"):
+        assert re.search(rf"^\s+{name}\s", said, re.MULTILINE)
     assert statistics.median(took) < 1.5, "0.5 s on a quiet machine"
-    probe = "import sys; sys.argv = ['llm2llm', '--help']; from agent import cli; cli.main(); print(*sys.modules, file=sys.stderr)"
+    probe = (
+        "import sys; from agent import cli; sys.argv = ['', '--help']; cli.main(); print(*sys.modules, file=sys.stderr)"
+    )
     loaded = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, check=False).stderr
     heavy = {"torch", "transformers", "peft", "langgraph", "openai", "xllamacpp", "scipy", "sklearn", "datasets"}
     assert not heavy & set(loaded.split())

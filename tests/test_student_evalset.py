@@ -201,7 +201,7 @@ def test_items_that_differ_in_their_numbers_alone_are_two_items_in_one_split(tmp
     rows = [*ROWS, {"text": "3 loaves and 4 rolls, how many in all?", "shop": "grocer"},
             {"text": "5 loaves and 9 rolls, how many in all?", "shop": "chemist"}]  # fmt: skip
     found = ids(load_evals(written(tmp_path, rows, columns={"prompt": "text", "answer": "shop"})))
-    assert sorted(map(len, found.values()))[0] >= 20
+    assert min(map(len, found.values())) >= 20
     assert sum(map(len, found.values())) == len(rows)
 
 
@@ -259,7 +259,8 @@ def test_two_answers_to_one_question_are_noticed_under_different_ids(tmp_path: P
 @pytest.mark.parametrize(
     ("data", "text", "place"),
     [
-        ("items.jsonl", '{"id": "1", "text": "a", "shop": "grocer"}\n\n{oops}\n', "items.jsonl:3:2"), ("items.jsonl", "[1]\n", "items.jsonl:1:"),
+        ("items.jsonl", '{"id": "1", "text": "a", "shop": "grocer"}\n\n{oops}\n', "items.jsonl:3:2"),
+        ("items.jsonl", "[1]\n", "items.jsonl:1:"),
         ("items.jsonl", '{"id": 1' + "1" * 5000 + "}\n", "items.jsonl:1"),
         ("items.json", "[{},\n{]", "items.json:2:"), ("items.json", '{"id": {}}', "items.json"),
         ("items.json", "[1, 2]", "items.json:1"), ("items.jsonl", "\n\n", "items.jsonl"),

@@ -24,7 +24,8 @@ def index(texts: list[str]) -> TextIndex:
 
 @pytest.mark.parametrize(
     "copy",
-    ["Meet me at the café at 10:30!", "meet me at the cafe at 9:45", "MEET  ME, AT THE CAFE — AT 7:00", "meet me at the café at 10.30"],
+    ["Meet me at the café at 10:30!", "meet me at the cafe at 9:45", "MEET  ME, AT THE CAFE — AT 7:00",
+     "meet me at the café at 10.30"],
 )  # fmt: skip
 def test_case_accents_punctuation_and_digits_hide_nothing(copy: str) -> None:
     assert index(["Meet me at the café at 10:30"]).nearest(copy)[1] == 1.0

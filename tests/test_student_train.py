@@ -27,8 +27,10 @@ ASK = Ask(frame="Errand: {question}\nShop:")
 EXAMPLES = [
     Example(prompt=prompt, answer=answer)
     for prompt, answer in [
-        ("ripe mangoes", "grocer"), ("a hinge", "hardware"), ("cough drops", "chemist"), ("an atlas of the world", "bookshop"),
-        ("six eggs", "grocer"), ("a very long list of screws, bolts and nuts for the shed", "hardware"), ("soap", "chemist"),
+        ("ripe mangoes", "grocer"), ("a hinge", "hardware"), ("cough drops", "chemist"),
+        ("an atlas of the world", "bookshop"),
+        ("six eggs", "grocer"), ("a very long list of screws, bolts and nuts for the shed", "hardware"),
+        ("soap", "chemist"),
     ]
 ]  # fmt: skip
 SETTINGS = TrainSettings(epochs=2, min_steps=12, batch_size=3, learning_rate=0.02)

@@ -56,7 +56,8 @@ def test_a_new_text_of_the_right_form_is_accepted() -> None:
 @pytest.mark.parametrize(
     ("prompt", "answer", "expected"),
     [
-        ("", "printer", "empty"), (GOOD, "", "empty"), (GOOD, "scanner", "not-a-label"), (GOOD, "Printer", "not-a-label"),
+        ("", "printer", "empty"), (GOOD, "", "empty"), (GOOD, "scanner", "not-a-label"),
+        (GOOD, "Printer", "not-a-label"),
         ("ab", "printer", "too-short"), ("x" * 1000, "printer", "too-long"),
         (SEEDS[0].prompt, "printer", "duplicate"), (SEEDS[0].prompt.upper() + "!!", "printer", "duplicate"),
         ("The printer on floor 2 eats every second sheet of it", "printer", "near-duplicate"),
@@ -76,9 +77,7 @@ def test_control_tokens_are_refused_in_question_and_answer(token: str) -> None:
     assert reason(GOOD, f"4 {token}", choices=()) == "control-token"
 
 
-@pytest.mark.parametrize(
-    "mark", ["\x00", "\x1b[2J", "\x07", "\x7f", "\x9b31m", "\u202e", "\u2066", "\x08"], ids=lambda mark: ascii(mark)
-)
+@pytest.mark.parametrize("mark", ["\x00", "\x1b[2J", "\x07", "\x7f", "\x9b31m", "\u202e", "\u2066", "\x08"], ids=ascii)
 def test_control_characters_are_refused(mark: str) -> None:
     assert reason(f"{GOOD} {mark}") == "control-character"
     assert reason(GOOD, f"4{mark}", choices=()) == "control-character"
@@ -144,7 +143,8 @@ def test_the_teacher_must_agree_with_itself() -> None:
 @pytest.mark.parametrize(
     ("text", "answer"),
     [
-        ('{"answer": " printer "}', "printer"), ('{"answer": 7}', "7"), ('{"answer": 7.5}', "7.5"), ('{"answer": null}', None),
+        ('{"answer": " printer "}', "printer"), ('{"answer": 7}', "7"), ('{"answer": 7.5}', "7.5"),
+        ('{"answer": null}', None),
         ('{"answer": ["printer"]}', None), ('{"answer": {"a": 1}}', None), ("printer", None), ('{"reply": "x"}', None),
         ('{"answer": ' + "1" * 5000 + "}", None),
     ],

@@ -41,9 +41,8 @@ def orders(**changes: Any) -> list[Order]:
 
 
 def read(order: Order, text: str) -> list[Candidate]:
-    """The candidates in a reply, however many more the reader has to say about it."""
-    found = read_candidates(order, Reply(text=text, finish_reason="stop"), "key", 1)
-    return found[0] if isinstance(found, tuple) else found
+    """The candidates in a reply."""
+    return read_candidates(order, Reply(text=text, finish_reason="stop"), "key", 1)
 
 
 def says(*rows: Any) -> str:

@@ -16,6 +16,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
     max_leaves=12,
 )
+PAIR = st.fixed_dictionaries({"question": st.text(max_size=20), "answer": st.text(max_size=9)})
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,7 @@ def test_a_list_cut_anywhere_keeps_its_complete_elements(texts: list[str], data:
         assert len(found["items"]) == complete
 
 
-@given(st.lists(st.fixed_dictionaries({"question": st.text(max_size=20), "answer": st.text(max_size=9)}), min_size=1, max_size=4), st.data())  # fmt: skip
+@given(st.lists(PAIR, min_size=1, max_size=4), st.data())
 def test_cut_pairs_keep_only_whole_pairs(pairs: list[dict[str, str]], data: st.DataObject) -> None:
     whole = json.dumps({"items": pairs})
     cut = whole[: data.draw(st.integers(1, len(whole)))]
