@@ -205,7 +205,13 @@ def model_file(model: str, log: Callable[..., None]) -> str:
     if not model.startswith("builtin:") or model == "builtin:tiny":
         return model
 
+    fetching = False
+
     def on_progress(done: int, total: int) -> None:
+        nonlocal fetching
+        fetching = fetching or done < total  # a file that is here already is no news
+        if not fetching:
+            return
         log(
             "verb.progress",
             round=0,

@@ -82,7 +82,7 @@ class Backend(Protocol):
 class OpenAIBackend:
     """One attempt at a time against an OpenAI-compatible server; no retries, no redirects, no ambient credentials."""
 
-    def __init__(  # noqa: PLR0913  each is one line of a config
+    def __init__(
         self,
         base_url: str,
         model: str,

@@ -1,8 +1,9 @@
 """Group the student's failures into named weaknesses and share the round's lessons out among them.
 
 With fixed labels a weakness is a confusion: items of one label taken for another. With written answers it is a skill.
-Lessons go to the largest weaknesses in proportion to their size, `least` to each at least; the rest are listed with none
-and come up again in the next round if they last. Truncated and malformed answers are counted but not taught: they are a matter of length and format.
+Lessons go to the largest weaknesses in proportion to their size, at least a request's worth to each; the rest are listed
+with none and come up again in the next round if they last. Truncated and malformed answers are counted but not taught:
+they are a matter of length and format.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 it has; given a verb, a round and a delay, the process sends itself SIGKILL so long after that verb has started.
 `crash_server` starts one process that imports everything once and then forks whole runs that die at the n-th step they
 make on the disk. `TableStudent` stands in for the student's process where a test is about the loop around it: it
-answers like the training items that share most words, without torch, in no time.
+is right the more often the more it was trained on, without torch, in no time.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def bought(folder: Path) -> dict[str, int]:
 
 
 class TableStudent:
-    """Has the methods of `StudentWorker` and answers from a table: what it was trained on is its adapter's file."""
+    """Has the methods of `StudentWorker` and no model: its adapter is the list of what it was trained on."""
 
     def __init__(self, load: dict[str, Any], folder: Any, should_stop: Callable[[], bool]) -> None:
         self.loaded = {"machine": {"device": "none", "dtype": "none", "threads": 1, "gflops": 0.0}}
@@ -152,16 +152,21 @@ class TableStudent:
         return {"steps": 1, "tokens": len(examples), "final_loss": 1.0, "dropped_too_long": 0, "seconds": 0.0}
 
     def examine(self, ask: Any, items: list[Any], adapter: Path | None, max_new_tokens: int, on: Any) -> list[Any]:
-        table = json.loads((adapter / "table.json").read_text()) if adapter else []
-        answers = [{"scores": [_likeness(item.prompt, choice, table) for choice in item.choices]} for item in items]
+        known = len(json.loads((adapter / "table.json").read_text())) if adapter else 0
+        answers = [{"scores": [_score(item, choice, known) for choice in item.choices]} for item in items]
         on({"done": len(items), "total": len(items)})
         return answers
 
 
-def _likeness(prompt: str, choice: str, table: list[tuple[str, str]]) -> float:
-    noise = hashlib.sha256(f"{prompt}/{choice}/{len(table)}".encode()).digest()[0] / 2560
-    near = [len(set(prompt.split()) & set(known.split())) for known, answer in table if answer == choice]
-    return max(near, default=0) + noise
+def _score(item: Any, choice: str, known: int) -> float:
+    """A right answer for about a quarter of the items, and for one item in sixty-six more with each thing it knows."""
+    if choice == item.answer:
+        return 1.0 if _fraction(item.prompt) < 0.25 + 0.015 * known else -1.0
+    return _fraction(f"{item.prompt}/{choice}")
+
+
+def _fraction(text: str) -> float:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) / 2**32
 
 
 @contextlib.contextmanager
@@ -251,8 +256,7 @@ def _forked(arguments: list[str], below: Path, last: int) -> dict[str, int]:
 
 def _serve() -> None:
     """One JSON job a line on stdin: arguments, the folder to watch, the step to die at; one JSON result a line."""
-    import teacher.scripted  # noqa: F401
-
+    import_module("loops.graph")  # the heavy part, before the first fork
     with table_student():
         for line in sys.stdin:
             job = json.loads(line)
