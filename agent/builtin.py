@@ -269,9 +269,11 @@ def _wheel_bytes(*folders: Path) -> int:
     """Bytes of wheels below `folders`; one that pip is just copying from place to place is counted once."""
     sizes: dict[str, int] = {}
     for folder in folders:
-        for wheel in folder.rglob("*.whl"):
-            with contextlib.suppress(FileNotFoundError):  # pip moved it on since it was listed.
-                sizes[wheel.name] = max(sizes.get(wheel.name, 0), wheel.stat().st_size)
+        for place, _, names in os.walk(folder):  # unlike rglob it passes over a folder that pip has just removed
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):  # pip moved it on since it was listed.
+                    if name.endswith(".whl"):
+                        sizes[name] = max(sizes.get(name, 0), (Path(place) / name).stat().st_size)
     return sum(sizes.values())
 
 

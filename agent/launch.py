@@ -21,7 +21,7 @@ from typing import Any
 
 from agent.builtin import BUILTINS, PullError, cache_folder, pull
 from agent.settings import SettingsError
-from loops.crew import Crew
+from loops.crew import Crew, RunStopped
 from loops.events import EventLog, Watcher, read_events
 from loops.run_folder import RunError, RunFolder
 from loops.settings import RunSettings
@@ -89,11 +89,11 @@ def _drive(
             seconds=round(time.monotonic() - start, 1),
         )
 
-    from loops.graph import RunStopped, run_loop
-
     again = f"`llm2llm resume {folder.name}` goes on from here."
     try:
         with _ctrl_c(stopping, log):
+            from loops.graph import run_loop  # takes a second: Ctrl-C is heeded by now
+
             final = run_loop(_crew(folder, settings, evals, log, cleaning, stopping))
     except (RunStopped, StudentStopped, Stopped, Interrupted):
         end("stopped", "asked to stop", f"Stopped as asked; nothing is lost. {again}")
@@ -197,7 +197,13 @@ class RecordingWorker(StudentWorker):
 def known_machine(folder: RunFolder) -> dict[str, Any] | None:
     """What an earlier session of this run found out about the machine."""
     record = folder.path / "machine.json"
-    return json.loads(record.read_text()) if record.exists() else None
+    try:
+        return json.loads(record.read_text()) if record.exists() else None
+    except ValueError as error:
+        raise RunError(
+            f"{record} is damaged ({error}). Delete it and resume: the machine is probed again, and what was computed with "
+            "another outcome is done again."
+        ) from error
 
 
 def model_file(model: str, log: Callable[..., None]) -> str:

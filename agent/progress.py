@@ -19,7 +19,8 @@ from typing import ClassVar, cast
 
 from loops.events import Event
 
-VERBS = ("baseline", "train", "evaluate", "decide", "mine", "diagnose", "generate", "curate", "claim")
+VERBS = ("baseline", "mine", "diagnose", "generate", "curate", "train", "evaluate", "decide", "claim")
+"""In the order of a teaching round, so that the strip fills from left to right."""
 """The order in which verbs run: `baseline` once, the seven in between once a round, `claim` once."""
 
 ACCEPTED = "accepted"

@@ -19,6 +19,10 @@ from teacher.client import Client
 from teacher.sheet import TaskSheet
 
 
+class RunStopped(Exception):
+    """The run was asked to stop between two verbs."""
+
+
 @dataclass
 class Crew:
     """What one run works with."""

@@ -55,10 +55,13 @@ def best_round(scores: Sequence[Score], min_gain: float = 0.0) -> int:
     return best
 
 
-def decide(scores: Sequence[Score], settings: StopSettings) -> Decision:
-    """The decision after the last round in `scores` (round 0 is the seed-only student)."""
+def decide(scores: Sequence[Score], settings: StopSettings, already: StopReason | None = None) -> Decision:
+    """The decision after the last round in `scores` (round 0 is the seed-only student).
+
+    `already`: a reason to stop that came up before, such as a budget spent in the baseline.
+    """
     best, last = best_round(scores, settings.min_gain), len(scores) - 1
-    reason = _stop(scores, best, settings)
+    reason = already or _stop(scores, best, settings)
     if reason is None:
         return Decision(best=best, sentence=f"round {best} is best so far; going on")
     why = SENTENCES[reason].format(patience=settings.patience, rounds=settings.rounds)

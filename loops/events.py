@@ -3,7 +3,7 @@
 Nobody else prints. A room below reports progress through a plain callable `emit(name, **fields)`; this file stamps
 it with a sequence number and the time, appends it as one JSON line, and hands it to whoever watches in this process.
 
-Names and fields (every event also has `n`, its sequence number, and `time`, seconds since the epoch):
+Names and fields (every event also has `seq`, its sequence number, and `time`, seconds since the epoch):
 
     run.started    run, resumed, student, teacher, evals, splits {mine, select, test}, rounds, budget {...}, chance
     run.leaves     host, columns, items              what will leave this machine, said before the first request
@@ -55,7 +55,7 @@ class EventLog:
 
     def __call__(self, name: str, /, **fields: Any) -> None:
         with self._lock:
-            event = {"n": self._count, "time": round(time.time(), 3), "event": name, **fields}
+            event = {"seq": self._count, "time": round(time.time(), 3), "event": name, **fields}
             self._count += 1
             self._file.write(json.dumps(event, ensure_ascii=False) + "\n")
             self._file.flush()
@@ -69,13 +69,17 @@ class EventLog:
 
 
 def read_events(path: Path) -> Iterator[Event]:
-    """Every whole line of an event log; a torn last line (the process was killed while writing it) is left out."""
+    """Every whole event of a log; a torn last line (the process was killed while writing it) or a damaged one is left out."""
     if not path.exists():
         return
     with path.open(encoding="utf-8", errors="replace") as handle:
         for line in handle:
-            if line.endswith("\n"):
-                yield json.loads(line)
+            try:
+                event = json.loads(line) if line.endswith("\n") else None
+            except ValueError:
+                event = None  # a damaged line loses itself and nothing else
+            if isinstance(event, dict):
+                yield event
 
 
 def _repair(path: Path) -> int:

@@ -27,7 +27,7 @@ from langgraph.graph import END, START, StateGraph  # noqa: E402
 from langgraph.runtime import Runtime  # noqa: E402
 
 from loops import nodes  # noqa: E402
-from loops.crew import Crew  # noqa: E402
+from loops.crew import Crew, RunStopped  # noqa: E402
 from loops.run_folder import RunError, RunFolder  # noqa: E402
 from loops.state import State, checked  # noqa: E402
 
@@ -43,10 +43,6 @@ VERBS: dict[str, Node] = {
     "curate": nodes.curate,
     "claim": nodes.claim,
 }
-
-
-class RunStopped(Exception):
-    """The run was asked to stop between two verbs."""
 
 
 def run_loop(crew: Crew) -> State:

@@ -174,5 +174,7 @@ def lessons_until(crew: Crew, number: int) -> list[Lesson]:
     """Every lesson accepted up to and including a round, oldest first."""
     lessons: list[Lesson] = []
     for each in range(1, number + 1):
-        lessons += read_records(round_file(crew, each, "lessons.jsonl"), Lesson)
+        file = round_file(crew, each, "lessons.jsonl")
+        crew.folder.verify(file)
+        lessons += read_records(file, Lesson)
     return lessons

@@ -71,7 +71,7 @@ def decide_round(state: State, crew: Crew) -> Update:
         score(read_records(round_file(crew, number, "attempts.select.jsonl"), Attempt))
         for number in range(state.round + 1)
     ]
-    decision = decide(scores, crew.settings.stop)
+    decision = decide(scores, crew.settings.stop, StopReason(state.stop) if state.stop else None)
     write_json(crew.folder.round(state.round) / "decision.json", decision.model_dump(mode="json"))
     point_best(crew.folder, decision.best)
     tell_decision(crew, state.round, decision)
@@ -94,7 +94,7 @@ def mine(state: State, crew: Crew) -> Update:
 def diagnose(state: State, crew: Crew) -> Update:
     """Group the failures into weaknesses and share out the round's lessons."""
     settings = crew.settings.generate
-    target = round_file(crew, state.round, "weaknesses.json")
+    target = round_file(crew, state.round, "weaknesses.jsonl")
     attempts = read_records(round_file(crew, state.round, "attempts.mine.jsonl"), Attempt)
     weaknesses = name_weaknesses(failures_of(crew, attempts), state.round, settings.lessons, settings.per_request)
     write_records(target, weaknesses)
@@ -108,7 +108,7 @@ def diagnose(state: State, crew: Crew) -> Update:
 
 def generate(state: State, crew: Crew) -> Update:
     """Have the teacher write new items for the weaknesses."""
-    weaknesses = read_records(round_file(crew, state.round, "weaknesses.json"), Weakness)
+    weaknesses = read_records(round_file(crew, state.round, "weaknesses.jsonl"), Weakness)
     orders = plan_orders(crew.sheet(), weaknesses, crew.settings.generate, state.round, crew.settings.seed)
     target = round_file(crew, state.round, "candidates.jsonl")
     inputs = {"orders": [order.request.model_dump() for order in orders]}
@@ -149,7 +149,9 @@ def curate(state: State, crew: Crew) -> Update:
     if update:
         return update
     verdicts = read_records(target, Verdict)
-    write_records(lessons, lessons_of(candidates, verdicts))
+    kept = lessons_of(candidates, verdicts)
+    made_from = {"verdicts": [verdict.model_dump() for verdict in verdicts]}
+    crew.folder.once(lessons, made_from, lambda: write_records(lessons, kept))
     accepted = tell_verdicts(crew, state.round, candidates, verdicts)
     if accepted:
         return {"accepted": accepted}

@@ -100,6 +100,8 @@ class RunFolder:
         handle.write(str(os.getpid()))
         handle.flush()
         self._lock = handle
+        for draft in self.path.rglob(".*.tmp"):
+            draft.unlink(missing_ok=True)  # what a killed process was writing
 
     def unlock(self) -> None:
         """Give the folder back."""
@@ -116,6 +118,18 @@ class RunFolder:
         make()
         write_json(manifest, {"inputs": key, "bytes": content_hash(target)})
         return False
+
+    def verify(self, target: Path) -> None:
+        """Raises RunError when a finished artifact is no longer what was made."""
+        try:
+            known = json.loads((target.parent / "made" / f"{target.name}.json").read_text(encoding="utf-8"))["bytes"]
+        except (OSError, ValueError, KeyError, TypeError):
+            known = ""
+        if not target.exists() or known != content_hash(target):
+            raise RunError(
+                f"{target} is missing or was changed after it was made, so nothing built on it could be trusted. Put the "
+                "original back and resume, or start a new run."
+            )
 
 
 def _intact(manifest: Path, target: Path, key: str) -> bool:
@@ -192,7 +206,7 @@ def find_run(root: Path, name: str) -> RunFolder:
 
 def all_runs(root: Path) -> list[RunFolder]:
     """Every run under `root`, oldest first."""
-    return [RunFolder(path) for path in sorted(_folders(root), key=lambda path: path.stat().st_ctime)]
+    return [RunFolder(path) for path in sorted(_folders(root), key=lambda path: (path / "config.yaml").stat().st_mtime)]
 
 
 def _folders(root: Path) -> list[Path]:

@@ -104,5 +104,5 @@ class RunSettings(Record):
     curate: CurateSettings = CurateSettings()
     stop: StopSettings = StopSettings()
     budget: BudgetSettings = BudgetSettings()
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**31)
     """Fixes every draw that is ours: adapter weights, order of training, requests' seeds."""

@@ -6,6 +6,7 @@ The base is loaded once per run. Each training starts from freshly drawn adapter
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,6 +63,10 @@ class Student:
     def save(self, folder: Path) -> None:
         """Write adapter_model.safetensors and adapter_config.json, as PEFT and its users expect them."""
         self.model.save_pretrained(folder)
+        config = folder / "adapter_config.json"
+        values = json.loads(config.read_text())
+        values["target_modules"].sort()  # PEFT writes a set: its order changes from process to process
+        config.write_text(json.dumps(values, indent=2, sort_keys=True))
 
     def restore(self, folder: Path) -> None:
         """Load an adapter that `save` wrote."""

@@ -33,10 +33,17 @@ def number(expected: str, output: str) -> float | None:
 
 def final_number(text: str) -> Fraction | None:
     """The number after the last `####`, else the last number in the text; None when there is none."""
-    plain = unicodedata.normalize("NFKC", text).replace("\u2212", "-")
+    plain = "".join(_digit(mark) for mark in text).replace("\u2212", "-")
     marked = _MARKED.findall(plain)
     found = [match for match in _NUMBER.findall(marked[-1] if marked else plain) if re.search(r"\d", match)]
     return _value(found[0] if marked else found[-1]) if found else None
+
+
+def _digit(mark: str) -> str:
+    """Full-width and other scripts' digits as 0-9; raised, small and fraction digits count as no digit at all."""
+    if unicodedata.category(mark) == "No":
+        return "\u2044"
+    return str(unicodedata.digit(mark)) if unicodedata.category(mark) == "Nd" else unicodedata.normalize("NFKC", mark)
 
 
 def _value(text: str) -> Fraction | None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from student.records import Record
 
 
 class Lora(Record):
     """The shape of the adapter."""
 
-    rank: int = 16
+    rank: int = Field(default=16, ge=1)
     """Rank r of the update B @ A."""
-    alpha: int = 32
+    alpha: int = Field(default=32, ge=1)
     """The update is scaled by alpha / rank."""
-    layers: float = 1.0
+    layers: float = Field(default=1.0, gt=0, le=1)
     """The share of the decoder layers that get an adapter, counted from the top. Below 1 the frozen lower layers are
     computed once per item instead of once per epoch."""
 
@@ -20,17 +22,17 @@ class Lora(Record):
 class TrainSettings(Record):
     """How the student is fine-tuned."""
 
-    epochs: float = 6.0
+    epochs: float = Field(default=6.0, gt=0, allow_inf_nan=False)
     """Passes over the data."""
-    min_steps: int = 40
+    min_steps: int = Field(default=40, ge=1)
     """Optimiser steps at least: with little data there are more epochs, so that a weak baseline cannot fake a gain."""
-    batch_size: int = 16
+    batch_size: int = Field(default=16, ge=1)
     """Items per optimiser step."""
-    learning_rate: float = 1e-3
+    learning_rate: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
     """Peak learning rate of AdamW."""
-    warmup: float = 0.1
+    warmup: float = Field(default=0.1, ge=0, le=1)
     """Share of the steps over which the rate rises from zero."""
-    weight_decay: float = 0.0
+    weight_decay: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     """AdamW's decoupled weight decay."""
-    max_tokens: int = 1024
+    max_tokens: int = Field(default=1024, ge=2)
     """Items longer than this are left out and counted, never cut."""

@@ -13,6 +13,8 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from pydantic import Field
+
 from student.records import Candidate, Lesson, Record, Seed, Verdict
 from teacher.prompts import conversation, template
 from teacher.replies import read_object
@@ -28,9 +30,9 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-
 class CurateSettings(Record):
     """How hard candidates are sifted."""
 
-    duplicate: float = 0.6
+    duplicate: float = Field(default=0.6, gt=0, le=1)
     """Character 4-gram overlap with a seed, a lesson or another candidate from which a candidate is a copy."""
-    longest: float = 3.0
+    longest: float = Field(default=3.0, gt=0)
     """A candidate longer than this many times the longest seed, in characters, is dropped."""
     verify: bool = True
     """Whether the teacher must give the same answer when asked afresh."""

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import Field
+
 from student.records import Candidate, Failure, Record, Weakness, text_hash
 from teacher.prompts import conversation, template
 from teacher.replies import read_object
@@ -31,17 +33,17 @@ MANNERS = (
 class GenerateSettings(Record):
     """How lessons are asked for."""
 
-    lessons: int = 60
+    lessons: int = Field(default=60, ge=1)
     """Candidates asked for in a round."""
-    per_request: int = 4
+    per_request: int = Field(default=4, ge=1, le=50)
     """Candidates asked for in one request: more are cheaper, fewer are more varied."""
-    examples: int = 3
+    examples: int = Field(default=3, ge=1, le=50)
     """Failures shown in one request."""
-    other_side: float = 0.34
+    other_side: float = Field(default=0.34, ge=0, le=1)
     """With fixed labels: the share of a confusion's lessons whose answer is the label the student said instead."""
-    temperature: float = 0.9
+    temperature: float = Field(default=0.9, ge=0, le=2)
     """Sampling temperature of the teacher when it writes."""
-    tokens_per_lesson: int = 90
+    tokens_per_lesson: int = Field(default=90, ge=8)
     """The reply's limit, per candidate asked for."""
 
 
@@ -82,7 +84,9 @@ def _parts(weakness: Weakness, settings: GenerateSettings) -> list[tuple[str | N
     if not first.seed.choices:
         return [(None, count) for count in _slices(weakness.lessons, settings.per_request)]
     other = int(weakness.lessons * settings.other_side) if first.wrong_answer in first.seed.choices else 0
-    other = other if other >= settings.per_request // 2 else 0  # a request for one item costs nearly as much as for four
+    other = (
+        other if other >= settings.per_request // 2 else 0
+    )  # a request for one item costs nearly as much as for four
     near = [(first.seed.answer, count) for count in _slices(weakness.lessons - other, settings.per_request)]
     return [*near, *((first.wrong_answer, count) for count in _slices(other, settings.per_request))]
 

@@ -153,7 +153,7 @@ def test_a_corrupt_ledger_is_refused(folder: Path, capsys: Any) -> None:
     "artifact",
     ["baseline/attempts.teacher.mine.jsonl", "rounds/000/attempts.select.jsonl", "rounds/001/adapter/table.json",
      "rounds/001/attempts.mine.jsonl", "rounds/001/candidates.jsonl", "rounds/001/verdicts.jsonl",
-     "rounds/001/lessons.jsonl", "rounds/001/weaknesses.json", "claim/attempts.seed-only.test.jsonl"],
+     "rounds/001/lessons.jsonl", "rounds/001/weaknesses.jsonl", "claim/attempts.seed-only.test.jsonl"],
 )  # fmt: skip
 def test_a_truncated_artifact_is_noticed_and_made_again(folder: Path, made: Path, artifact: str) -> None:
     whole = (folder / artifact).read_bytes()
@@ -167,7 +167,7 @@ def test_a_truncated_artifact_is_noticed_and_made_again(folder: Path, made: Path
 def test_a_torn_last_event_is_cut_off_and_the_log_goes_on(folder: Path) -> None:
     log = folder / "events.jsonl"
     before = log.read_bytes()
-    log.write_bytes(before + b'{"n": 4711, "event": "loss", "ro')
+    log.write_bytes(before + b'{"seq": 4711, "event": "loss", "ro')
     assert go_on(folder.parent) == 0
     assert log.read_bytes().startswith(before)
     assert events(folder)[-1]["event"] == "run.ended"
@@ -176,17 +176,17 @@ def test_a_torn_last_event_is_cut_off_and_the_log_goes_on(folder: Path) -> None:
 
 def test_every_event_is_numbered_in_order(folder: Path) -> None:
     go_on(folder.parent)
-    assert [event["n"] for event in events(folder)] == list(range(len(events(folder))))
+    assert [event["seq"] for event in events(folder)] == list(range(len(events(folder))))
 
 
 def test_a_torn_last_event_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    path.write_text('{"n": 0, "event": "note"}\n{"n": 1, "ev')
-    assert [event["n"] for event in read_events(path)] == [0]
+    path.write_text('{"seq": 0, "event": "note"}\n{"seq": 1, "ev')
+    assert [event["seq"] for event in read_events(path)] == [0]
     log = EventLog(path)
     log("note", text="after")
     log.close()
-    assert [event["n"] for event in read_events(path)] == [0, 1]
+    assert [event["seq"] for event in read_events(path)] == [0, 1]
 
 
 # --- what a run keeps to
