@@ -7,6 +7,7 @@ own exceptions and becomes one paragraph and exit code 2.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -67,8 +68,17 @@ def drive(
             log = EventLog(folder.events, (watcher,))
             cleaning.callback(log.close)
             return _drive(folder, settings, evals, log, cleaning, resumed)
+    except OSError as error:
+        return FIX_IT, _cannot_write(folder, error)
     finally:
         folder.unlock()
+
+
+def _cannot_write(folder: RunFolder, error: OSError | sqlite3.Error) -> str:
+    """What to do about a disk that is full or a file that may not be read or written."""
+    what = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+    where = error.filename if isinstance(error, OSError) and error.filename else folder.path
+    return f"The run could not write or read what it needs ({what}: {where}). Mend that, for example by freeing disk space."
 
 
 def _drive(
@@ -80,14 +90,9 @@ def _drive(
     tell_start(folder, settings, evals, log, resumed)
 
     def end(status: str, reason: str, sentence: str, best: int | None = None) -> None:
-        log(
-            "run.ended",
-            status=status,
-            reason=reason,
-            sentence=sentence,
-            best=best,
-            seconds=round(time.monotonic() - start, 1),
-        )
+        seconds = round(time.monotonic() - start, 1)
+        with contextlib.suppress(OSError):  # a full disk may be the very reason for the end
+            log("run.ended", status=status, reason=reason, sentence=sentence, best=best, seconds=seconds)
 
     again = f"`llm2llm resume {folder.name}` goes on from here."
     try:
@@ -103,15 +108,7 @@ def _drive(
         return FIX_IT, f"{error} {again}"
     except (OSError, sqlite3.Error) as error:
         end("failed", type(error).__name__, str(error))
-        what = (
-            f"{error.strerror or error}: {error.filename or folder.path}"
-            if isinstance(error, OSError)
-            else f"{error}: {folder.path}"
-        )
-        return (
-            FIX_IT,
-            f"The run could not write or read what it needs ({what}). Mend that, for example by freeing disk space. {again}",
-        )
+        return FIX_IT, f"{_cannot_write(folder, error)} {again}"
     except Exception as error:
         end("failed", type(error).__name__, f"an internal error: {error}")
         raise
@@ -310,7 +307,8 @@ def _ctrl_c(stopping: threading.Event, log: Callable[..., None]) -> Iterator[Non
         for name, handler in before.items():
             signal.signal(name, handler)
         if stopping.is_set():
-            log("note", text="asked to stop")
+            with contextlib.suppress(OSError):
+                log("note", text="asked to stop")
 
 
 def events_of(folder: RunFolder) -> Iterator[dict[str, Any]]:

@@ -25,6 +25,7 @@ Names and fields (every event also has `seq`, its sequence number, and `time`, s
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -51,21 +52,21 @@ class EventLog:
         self.watchers = list(watchers)
         self._lock = threading.Lock()
         self._count = _repair(path)
-        self._file = path.open("a", encoding="utf-8")
+        # Unbuffered: after a full disk nothing is left in a buffer that would fail again when the log is closed.
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     def __call__(self, name: str, /, **fields: Any) -> None:
         with self._lock:
             event = {"seq": self._count, "time": round(time.time(), 3), "event": name, **fields}
             self._count += 1
-            self._file.write(json.dumps(event, ensure_ascii=False) + "\n")
-            self._file.flush()
+            os.write(self._file, (json.dumps(event, ensure_ascii=False) + "\n").encode("utf-8", "replace"))
             for watcher in self.watchers:
                 watcher(event)
 
     def close(self) -> None:
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        with contextlib.suppress(OSError):
+            os.fsync(self._file)
+        os.close(self._file)
 
 
 def read_events(path: Path) -> Iterator[Event]:

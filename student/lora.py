@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from student.settings import Lora
@@ -62,7 +63,10 @@ class Student:
 
     def save(self, folder: Path) -> None:
         """Write adapter_model.safetensors and adapter_config.json, as PEFT and its users expect them."""
-        self.model.save_pretrained(folder)
+        try:
+            self.model.save_pretrained(folder)
+        except SafetensorError as error:  # a full disk, in the library's own words
+            raise OSError(f"The adapter could not be written to {folder}: {error}. Free some disk space.") from error
         config = folder / "adapter_config.json"
         values = json.loads(config.read_text())
         values["target_modules"].sort()  # PEFT writes a set: its order changes from process to process
