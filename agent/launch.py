@@ -40,7 +40,7 @@ FIXABLE = (SettingsError, RunError, StudentError, TeacherUnusable, PullError)
 """What a person can mend: printed as one paragraph, exit code 2."""
 SPIN_COUNT = "5000"
 """How long the children's OpenMP threads spin before they sleep. The default spins on: with one other busy process on two
-cores a teacher's answer then took 20 times as long, with this 3 times, and nothing is lost on a quiet machine."""
+cores a teacher's answer then took up to 20 times as long, with this 3 times (docs/decisions/0005)."""
 STOPPED = 130
 FIX_IT = 2
 
