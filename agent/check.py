@@ -18,7 +18,7 @@ from agent.safe import safe
 from agent.settings import SettingsError, explained
 from loops.settings import RunSettings
 from loops.stats import wilson
-from student.evalset import EvalSet, load_evals
+from student.evals.load import EvalSet, load_evals
 from teacher.curate import answer_request, read_answer
 from teacher.requests import Reply
 from teacher.sheet import TaskSheet

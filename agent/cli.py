@@ -63,7 +63,7 @@ def run(
     from agent.launch import FIXABLE, check_models, drive
     from agent.settings import resolve
     from loops.run_folder import create_run
-    from student.evalset import load_evals
+    from student.evals.load import load_evals
 
     try:
         settings, default = resolve(recipe, sets, _typed(evals, student, teacher))

@@ -27,7 +27,7 @@ from loops.events import EventLog, Watcher, read_events
 from loops.run_folder import RunError, RunFolder
 from loops.settings import RunSettings
 from student.errors import StudentError
-from student.evalset import EvalSet, load_evals
+from student.evals.load import EvalSet, load_evals
 from student.records import write_json
 from student.worker import StudentStopped, StudentWorker
 from teacher.client import Backend, Client, OpenAIBackend

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from loops.events import Emit
 from loops.run_folder import RunFolder
 from loops.settings import RunSettings
-from student.evalset import EvalSet
+from student.evals.load import EvalSet
 from student.scorers import SCORERS
 from student.worker import StudentWorker
 from teacher.client import Client

@@ -16,9 +16,25 @@ from typing import Any
 from loops.crew import Crew
 from loops.run_folder import content_hash, put_folder
 from loops.state import State
-from student.evalset import make_folds
-from student.grade import grade
-from student.records import Attempt, Failure, Item, Lesson, Seed, read_records, write_json, write_records
+from student.evals.splits import make_folds
+from student.grade import RawAnswer
+from student.records import (
+    Attempt,
+    Example,
+    Failure,
+    Item,
+    Lesson,
+    Question,
+    Seed,
+    read_records,
+    write_json,
+    write_records,
+)
+
+
+def example(one: Seed | Lesson) -> Example:
+    """A labelled item or a lesson as something to learn."""
+    return Example(prompt=one.prompt, answer=one.answer, turns=one.turns if isinstance(one, Seed) else ())
 
 
 def student_name(number: int) -> str:
@@ -26,11 +42,11 @@ def student_name(number: int) -> str:
     return "seed-only" if number == 0 else "round"
 
 
-def fit(crew: Crew, state: State, name: str, pairs: list[tuple[str, str]], place: Path) -> None:
-    """Train an adapter on (question, answer) pairs into `place`, unless it is there."""
+def fit(crew: Crew, state: State, name: str, examples: list[Example], place: Path) -> None:
+    """Train an adapter on examples into `place`, unless it is there."""
     settings = crew.settings.train.model_dump()
-    inputs = {"pairs": pairs, "settings": settings, "seed": crew.settings.seed, "ask": crew.evals.ask().model_dump(),
-              "student": crew.settings.student.model_dump(), "machine": machine(crew)}  # fmt: skip
+    inputs = {"examples": [one.model_dump() for one in examples], "settings": settings, "seed": crew.settings.seed,
+              "ask": crew.evals.ask().model_dump(), "student": crew.settings.student.model_dump(), "machine": machine(crew)}  # fmt: skip
 
     def on(message: dict[str, Any]) -> None:
         crew.emit("loss", round=state.round, student=name, step=message["step"], steps=message["steps"],
@@ -40,11 +56,11 @@ def fit(crew: Crew, state: State, name: str, pairs: list[tuple[str, str]], place
         draft = place.with_name(f".{place.name}.draft")
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
-        result = crew.student.train(crew.evals.ask(), pairs, settings, crew.settings.seed, draft, on)
+        result = crew.student.train(crew.evals.ask(), examples, settings, crew.settings.seed, draft, on)
         if result["dropped_too_long"]:
             crew.emit(
                 "note",
-                text=f"{result['dropped_too_long']} of {len(pairs)} training items exceed train.max_tokens and were left out",
+                text=f"{result['dropped_too_long']} of {len(examples)} training items exceed train.max_tokens and were left out",
             )
         write_json(draft / "training.json", {key: value for key, value in result.items() if key != "seconds"})
         put_folder(draft, place)
@@ -82,8 +98,10 @@ def examined(crew: Crew, state: State, exam: Exam) -> list[Attempt]:
                   unit="item", note=f"{exam.name} on {exam.split}")  # fmt: skip
 
     def make() -> None:
-        answers = crew.student.examine(ask, list(exam.items), exam.adapter, crew.evals.spec.max_new_tokens, on)
-        write_records(exam.target, grade(crew.evals.spec, exam.items, answers))
+        def answer(questions: Sequence[Item | Question]) -> list[RawAnswer]:
+            return crew.student.examine(ask, list(questions), exam.adapter, crew.evals.spec.max_new_tokens, on)
+
+        write_records(exam.target, crew.evals.attempts(exam.items, answer))
 
     crew.folder.once(exam.target, inputs, make)
     return read_records(exam.target, Attempt)
@@ -100,8 +118,9 @@ def mine_attempts(state: State, crew: Crew) -> list[Attempt]:
     if crew.settings.mine.how == "resubstitution":
         trained = crew.folder.round(state.round - 1) / "adapter"
         return examined(crew, state, Exam("trained on them", "mine", seeds, target, trained))
-    lessons = [(lesson.prompt, lesson.answer) for lesson in lessons_until(crew, state.round - 1)]
-    inputs = {"folds": crew.settings.mine.folds, "lessons": lessons, "seeds": [seed.model_dump() for seed in seeds],
+    lessons = [example(lesson) for lesson in lessons_until(crew, state.round - 1)]
+    inputs = {"folds": crew.settings.mine.folds, "lessons": [one.model_dump() for one in lessons],
+              "seeds": [seed.model_dump() for seed in seeds],
               "train": crew.settings.train.model_dump(), "seed": crew.settings.seed, "machine": machine(crew)}  # fmt: skip
 
     def make() -> None:
@@ -117,14 +136,12 @@ def mine_attempts(state: State, crew: Crew) -> list[Attempt]:
     return read_records(target, Attempt)
 
 
-def fold_attempts(
-    state: State, crew: Crew, number: int, fold: list[Seed], lessons: list[tuple[str, str]]
-) -> list[Attempt]:
+def fold_attempts(state: State, crew: Crew, number: int, fold: list[Seed], lessons: list[Example]) -> list[Attempt]:
     """Train on the other folds' seeds and the lessons, then examine this fold."""
     held = {seed.id for seed in fold}
-    pairs = [(seed.prompt, seed.answer) for seed in crew.evals.seeds if seed.id not in held] + lessons
+    learned = [example(seed) for seed in crew.evals.seeds if seed.id not in held] + lessons
     place = crew.folder.round(state.round) / "folds" / f"{number}"
-    fit(crew, state, f"fold {number} of {crew.settings.mine.folds}", pairs, place)
+    fit(crew, state, f"fold {number} of {crew.settings.mine.folds}", learned, place)
     return examined(crew, state, Exam(f"fold {number}", "mine", fold, place.parent / f"attempts.{number}.jsonl", place))
 
 
@@ -136,7 +153,7 @@ def failures_of(crew: Crew, attempts: Sequence[Attempt]) -> list[Failure]:
 
 def zero_shot(crew: Crew) -> str:
     """The lead of an untouched student: the task as one would tell a person."""
-    return crew.evals.task() + "\n\n"
+    return f"{task}\n\n" if (task := crew.evals.task()) else ""
 
 
 def few_shot(crew: Crew) -> str:
@@ -146,8 +163,8 @@ def few_shot(crew: Crew) -> str:
         by_skill.setdefault(seed.skill, []).append(seed)
     turns = [seed for row in zip_longest(*by_skill.values()) for seed in row if seed is not None]
     shots = turns[: crew.settings.student.shots]
-    frame = crew.evals.ask()
-    return zero_shot(crew) + "".join(f"{frame.text(seed.prompt)} {seed.answer}\n\n" for seed in shots)
+    ask = crew.evals.ask()
+    return zero_shot(crew) + "".join(f"{ask.text(seed.prompt)}{ask.join}{seed.answer}\n\n" for seed in shots)
 
 
 def claim_exams(state: State, crew: Crew, items: Sequence[Item]) -> list[Exam]:

@@ -14,6 +14,7 @@ from loops.learning import (
     Exam,
     claim_exams,
     examined,
+    example,
     failures_of,
     few_shot,
     fit,
@@ -52,8 +53,8 @@ def baseline(state: State, crew: Crew) -> Update:
 def train(state: State, crew: Crew) -> Update:
     """Fine-tune from the base on the seeds and every lesson accepted so far."""
     learned = (*crew.evals.seeds, *lessons_until(crew, state.round))
-    pairs = [(one.prompt, one.answer) for one in learned]
-    fit(crew, state, f"round {state.round}", pairs, round_file(crew, state.round, "adapter"))
+    examples = [example(one) for one in learned]
+    fit(crew, state, f"round {state.round}", examples, round_file(crew, state.round, "adapter"))
     return {}
 
 

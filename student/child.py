@@ -77,9 +77,10 @@ class Desk:
     def train(self, job: dict[str, Any], say: Any) -> dict[str, Any]:
         """Fit a fresh adapter and save it in `out`."""
         from student.prompting import Ask
-        from student.train import Example, TrainSettings, train
+        from student.records import Example
+        from student.train import TrainSettings, train
 
-        examples = [Example(prompt=prompt, answer=answer) for prompt, answer in job["examples"]]
+        examples = [Example(**example) for example in job["examples"]]
 
         def on_step(step: int, steps: int, loss: float, speed: float) -> None:
             say(step=step, steps=steps, loss=loss, tokens_per_second=speed)
@@ -93,17 +94,23 @@ class Desk:
         """Answers to `questions`: scores of `choices`, or generated text."""
         from student.examine import score_choices, write_answers
         from student.prompting import Ask
+        from student.records import Question
 
         def on_progress(done: int, total: int) -> None:
             say(done=done, total=total)
 
         adapter = Path(job["adapter"]) if job.get("adapter") else None
+        ask, questions = Ask(**job["ask"]), [Question(**question) for question in job["questions"]]
         with self.student.using(adapter):
-            if job["choices"]:
-                scored = score_choices(self.student, Ask(**job["ask"]), job["questions"], job["choices"], on_progress)
-                return {"answers": [{"scores": [round(value, 6) for value in one.values]} for one in scored]}
-            texts = write_answers(self.student, Ask(**job["ask"]), job["questions"], job["max_new_tokens"], on_progress)
+            if questions and questions[0].choices:
+                scored = score_choices(self.student, ask, questions, on_progress)
+                return {"answers": [_rounded(one.values, one.greedy) for one in scored]}
+            texts = write_answers(self.student, ask, questions, job["max_new_tokens"], on_progress)
             return {"answers": [{"text": one.text, "truncated": one.truncated} for one in texts]}
+
+
+def _rounded(values: list[float], greedy: list[bool]) -> dict[str, Any]:
+    return {"scores": [round(value, 6) for value in values], "greedy": greedy}
 
 
 if __name__ == "__main__":

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import DynamicCache
+from transformers import DynamicCache, StoppingCriteriaList
 
 from student.layers import pad_left
 from student.lora import Student
 from student.prompting import Ask, Prompter, shared_prefix
+from student.records import Question
 
 OnProgress = Callable[[int, int], None]
 """Called with items done and items in all."""
@@ -29,6 +30,8 @@ class ChoiceScores:
     """The log-likelihood of each choice of one item, in nats, in the order given."""
 
     values: list[float]
+    greedy: list[bool]
+    """Whether each is what the student would write: every token the likeliest one."""
 
     def best(self) -> int:
         """The most likely choice's position; the first on a tie."""
@@ -59,25 +62,24 @@ class _Row:
 
 @torch.no_grad()
 def score_choices(
-    student: Student, ask: Ask, questions: Sequence[str], choices: Sequence[Sequence[str]], on_progress: OnProgress,
-    tokens_per_batch: int = 2048,
-) -> list[ChoiceScores]:  # fmt: skip
+    student: Student, ask: Ask, questions: Sequence[Question], on_progress: OnProgress, tokens_per_batch: int = 2048
+) -> list[ChoiceScores]:
     """Log-likelihoods of each question's choices."""
     prompter = Prompter(student.tokenizer, ask)
-    prompts = [prompter.question(question) for question in questions]
+    prompts = [prompter.question(question.prompt, question.turns) for question in questions]
     shared = shared_prefix(prompts)
     shared = shared if shared >= SHARED_AT_LEAST else 0
-    answers = {choice: prompter.answer(choice) for options in choices for choice in options}
+    answers = {choice: prompter.answer(choice) for question in questions for choice in question.choices}
     rows = [
-        _row(number, prompt[shared:], [answers[choice] for choice in options], shared)
-        for number, (prompt, options) in enumerate(zip(prompts, choices, strict=True))
+        _row(number, prompt[shared:], [answers[choice] for choice in question.choices], shared)
+        for number, (prompt, question) in enumerate(zip(prompts, questions, strict=True))
     ]
     prefix = _run_prefix(student, prompts[0][:shared]) if shared else None
-    scores: list[ChoiceScores] = [ChoiceScores([])] * len(rows)
+    scores: list[ChoiceScores] = [ChoiceScores([], [])] * len(rows)
     done = 0
     for batch in _by_tokens(rows, tokens_per_batch):
-        for row, values in zip(batch, _score_batch(student, batch, prefix, shared), strict=True):
-            scores[row.number] = ChoiceScores(values)
+        for row, found in zip(batch, _score_batch(student, batch, prefix, shared), strict=True):
+            scores[row.number] = found
         done += len(batch)
         on_progress(done, len(rows))
     return scores
@@ -97,7 +99,7 @@ def _row(number: int, prompt: list[int], options: list[list[int]], offset: int) 
     return _Row(number, ids, positions, branch, spots)
 
 
-def _score_batch(student: Student, rows: list[_Row], prefix: Any, shared: int) -> list[list[float]]:
+def _score_batch(student: Student, rows: list[_Row], prefix: Any, shared: int) -> list[ChoiceScores]:
     width = max(len(row.ids) for row in rows)
     fill = student.tokenizer.pad_token_id
     ids = torch.tensor([row.ids + [fill] * (width - len(row.ids)) for row in rows], device=student.device)
@@ -124,18 +126,22 @@ def _tree_mask(rows: list[_Row], width: int, shared: int, student: Student) -> t
     return mask[:, None].to(student.device)
 
 
-def _sum_spots(student: Student, rows: list[_Row], hidden: torch.Tensor) -> list[list[float]]:
+def _sum_spots(student: Student, rows: list[_Row], hidden: torch.Tensor) -> list[ChoiceScores]:
     """Gather the log-probability of every choice token; the head runs once per distinct position."""
     places = sorted({(at, spot[0]) for at, row in enumerate(rows) for spot in row.spots})
     index = torch.tensor(places, device=hidden.device).T
     logprobs = student.logits(hidden[index[0], index[1]]).log_softmax(-1).cpu()
+    likeliest = logprobs.argmax(-1).tolist()
     number = {place: at for at, place in enumerate(places)}
-    sums: list[list[float]] = []
+    sums: list[ChoiceScores] = []
     for at, row in enumerate(rows):
-        values = [0.0] * (1 + max(spot[1] for spot in row.spots))
+        count = 1 + max(spot[1] for spot in row.spots)
+        found = ChoiceScores([0.0] * count, [True] * count)
         for position, choice, token in row.spots:
-            values[choice] += float(logprobs[number[at, position], token])
-        sums.append(values)
+            place = number[at, position]
+            found.values[choice] += float(logprobs[place, token])
+            found.greedy[choice] &= likeliest[place] == token
+        sums.append(found)
     return sums
 
 
@@ -168,33 +174,48 @@ def _by_tokens(rows: list[_Row], budget: int) -> Iterator[list[_Row]]:
 
 @torch.no_grad()
 def write_answers(
-    student: Student, ask: Ask, questions: Sequence[str], max_new_tokens: int, on_progress: OnProgress,
+    student: Student, ask: Ask, questions: Sequence[Question], max_new_tokens: int, on_progress: OnProgress,
     tokens_per_batch: int = 4096,
 ) -> list[Written]:  # fmt: skip
-    """Greedy answers, in the order of the questions; each ends at the end token or is marked truncated."""
+    """Greedy answers, in the order of the questions; each ends at the end token or a stop text, or is marked truncated."""
     prompter = Prompter(student.tokenizer, ask)
-    prompts = [prompter.question(question) for question in questions]
+    prompts = [prompter.question(question.prompt, question.turns) for question in questions]
     order = sorted(range(len(prompts)), key=lambda at: (len(prompts[at]), at))
     answers: list[Written] = [Written("", True)] * len(prompts)
     done = 0
     while done < len(order):
         longest = len(prompts[order[done]]) + max_new_tokens
         chunk = order[done : done + max(1, tokens_per_batch // longest)]
-        for at, answer in zip(chunk, _generate(student, [prompts[at] for at in chunk], max_new_tokens), strict=True):
+        written = _generate(student, [prompts[at] for at in chunk], max_new_tokens, ask.stop)
+        for at, answer in zip(chunk, written, strict=True):
             answers[at] = answer
         done += len(chunk)
         on_progress(done, len(order))
     return answers
 
 
-def _generate(student: Student, prompts: list[list[int]], max_new_tokens: int) -> list[Written]:
+def _generate(student: Student, prompts: list[list[int]], max_new_tokens: int, stop: Sequence[str]) -> list[Written]:
     ids, mask = pad_left(prompts, student.tokenizer.pad_token_id, student.device)
     ends = _end_tokens(student)
     output = student.causal.generate(
         input_ids=ids, attention_mask=mask, max_new_tokens=max_new_tokens, do_sample=False, eos_token_id=list(ends),
         pad_token_id=student.tokenizer.pad_token_id, temperature=None, top_p=None, top_k=None,
+        stopping_criteria=StoppingCriteriaList([_Stopped(student.tokenizer, ids.shape[1], stop)] if stop else []),
     )[:, ids.shape[1] :].tolist()  # fmt: skip
-    return [_until_end(student, row, ends) for row in output]
+    return [_until_end(student, row, ends, stop) for row in output]
+
+
+class _Stopped:
+    """Rows whose new text holds one of the stop texts. Looks at the last tokens only: a stop text is short."""
+
+    def __init__(self, tokenizer: Any, prompt_length: int, stop: Sequence[str]) -> None:
+        self.tokenizer, self.start, self.stop = tokenizer, prompt_length, stop
+        self.reach = max(len(text.encode()) for text in stop) + 2  # a token is at least a byte
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+        tails = self.tokenizer.batch_decode(input_ids[:, max(self.start, input_ids.shape[1] - self.reach) :])
+        found = [any(text in tail for text in self.stop) for tail in tails]
+        return torch.tensor(found, device=input_ids.device)
 
 
 def _end_tokens(student: Student) -> set[int]:
@@ -203,7 +224,8 @@ def _end_tokens(student: Student) -> set[int]:
     return {token for token in (student.tokenizer.eos_token_id, *extra) if token is not None}
 
 
-def _until_end(student: Student, row: list[int], ends: set[int]) -> Written:
-    stop = next((at for at, token in enumerate(row) if token in ends), None)
-    text: str = student.tokenizer.decode(row[:stop], skip_special_tokens=True)
-    return Written(text.strip(), stop is None)
+def _until_end(student: Student, row: list[int], ends: set[int], stop: Sequence[str]) -> Written:
+    end = next((at for at, token in enumerate(row) if token in ends), None)
+    text: str = student.tokenizer.decode(row[:end], skip_special_tokens=True)
+    cuts = [at for at in (text.find(one) for one in stop) if at >= 0]
+    return Written(text[: min(cuts)].strip() if cuts else text.strip(), end is None and not cuts)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from student.evalset import EvalSpec
-from student.records import Attempt, Item
+from student.evals.spec import EvalSpec
+from student.records import Attempt, Item, Question
 from student.scorers import SCORERS, outcome
 
+RawAnswer = dict[str, Any]
+"""`{"scores", "greedy"}`: log-likelihood in nats, and whether the student would write it, per choice; or `{"text", "truncated"}`."""
+Answering = Callable[[Sequence[Item | Question]], list[RawAnswer]]
+"""Puts questions to one student, the same way each time; one raw answer each, in order."""
 
-def grade(spec: EvalSpec, items: Sequence[Item], answers: Sequence[dict[str, Any]]) -> list[Attempt]:
+
+def grade(spec: EvalSpec, items: Sequence[Item], answers: Sequence[RawAnswer]) -> list[Attempt]:
     """One attempt per item. `answers` are what the child returned: `{"scores": [...]}` or `{"text", "truncated"}`."""
     judge = _grade_choice if spec.kind == "choice" else _grade_text
     return [judge(spec, item, answer) for item, answer in zip(items, answers, strict=True)]

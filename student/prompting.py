@@ -7,12 +7,14 @@ model's own chat template). Text from items, teachers and people is tokenised wi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
-from student.records import Record
+from student.errors import StudentError
+from student.records import Record, Turn
 
 Format = Literal["plain", "chat"]
-_SLOT = "\u2063QUESTION\u2063"
+_SLOT = "\u2063MESSAGE\u2063"
 
 
 class Ask(Record):
@@ -24,10 +26,22 @@ class Ask(Record):
     """`plain` text continuation or the model's `chat` template."""
     lead: str = ""
     """Put before the frame: instructions or worked examples; empty for a fine-tuned student."""
+    system: str = ""
+    """For `chat`: a system message before everything else."""
+    join: str = " "
+    """For `plain`: what stands between question and answer."""
+    stop: tuple[str, ...] = ()
+    """A generated answer ends before the first of these texts."""
 
     def text(self, question: str) -> str:
         """The framed question with its lead, as plain text."""
         return self.lead + self.frame.replace("{question}", question)
+
+    def turns(self, prompt: str, turns: Sequence[Turn] = ()) -> list[Turn]:
+        """The question as messages: the frame goes around the last one, the lead before it."""
+        asked = [*turns] or [Turn(role="user", content=prompt)]
+        asked[-1] = Turn(role=asked[-1].role, content=self.text(asked[-1].content))
+        return [Turn(role="system", content=self.system), *asked] if self.system else asked
 
 
 class Prompter:
@@ -35,31 +49,48 @@ class Prompter:
 
     def __init__(self, tokenizer: Any, ask: Ask) -> None:
         self.tokenizer, self.ask = tokenizer, ask
-        self._before, self._after = _template_halves(tokenizer) if ask.format == "chat" else ([], [])
+        self._templates: dict[tuple[str, ...], list[list[int]]] = {}
 
-    def question(self, question: str) -> list[int]:
+    def question(self, prompt: str, turns: Sequence[Turn] = ()) -> list[int]:
         """Token ids of everything up to where the answer starts."""
-        return [*self._before, *self._plain(self.ask.text(question)), *self._after]
+        if self.ask.format == "plain":
+            return self._plain(self._as_text(prompt, turns))
+        asked = self.ask.turns(prompt, turns)
+        between = self._between(tuple(turn.role for turn in asked))
+        texts = [self._plain(turn.content) for turn in asked]
+        return [token for gap, text in zip(between, [*texts, []], strict=True) for token in (*gap, *text)]
 
     def answer(self, answer: str) -> list[int]:
         """Token ids of an answer, without the end-of-text token. In `plain` format the joining space belongs to it."""
-        return self._plain(answer if self.ask.format == "chat" else " " + answer)
+        return self._plain(answer if self.ask.format == "chat" else self.ask.join + answer)
+
+    def _as_text(self, prompt: str, turns: Sequence[Turn]) -> str:
+        """Messages as a transcript, for a student that is asked in `plain` format."""
+        if not turns:
+            return self.ask.text(prompt)
+        return self.ask.text("\n".join(f"{turn.role}: {turn.content}" for turn in turns))
+
+    def _between(self, roles: tuple[str, ...]) -> list[list[int]]:
+        """The chat template's own tokens before, between and after messages of these roles."""
+        if roles not in self._templates:
+            self._templates[roles] = _template_parts(self.tokenizer, roles)
+        return self._templates[roles]
 
     def _plain(self, text: str) -> list[int]:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
         return ids
 
 
-def _template_halves(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """The chat template's tokens before and after the user's text."""
-    rendered: str = tokenizer.apply_chat_template(
-        [{"role": "user", "content": _SLOT}], tokenize=False, add_generation_prompt=True
-    )
-    before, _, after = rendered.partition(_SLOT)
-    return (
-        tokenizer(before, add_special_tokens=False)["input_ids"],
-        tokenizer(after, add_special_tokens=False)["input_ids"],
-    )
+def _template_parts(tokenizer: Any, roles: tuple[str, ...]) -> list[list[int]]:
+    turns = [{"role": role, "content": _SLOT} for role in roles]
+    rendered: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    parts = rendered.split(_SLOT)
+    if len(parts) != len(roles) + 1:
+        raise StudentError(
+            f"The student's chat template cannot show messages of the roles {', '.join(roles)}. Use `format: plain` in the eval "
+            "set, or a student whose template takes them."
+        )
+    return [tokenizer(part, add_special_tokens=False)["input_ids"] for part in parts]
 
 
 def shared_prefix(rows: list[list[int]]) -> int:

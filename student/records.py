@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 Outcome = Literal["right", "wrong", "truncated", "malformed"]
 Split = Literal["mine", "select", "test"]
@@ -24,6 +24,37 @@ class Record(BaseModel):
     """A frozen, strict value that is one line of JSON."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Turn(Record):
+    """One message of a chat."""
+
+    role: Literal["system", "user", "assistant"]
+    """Who speaks."""
+    content: str
+    """What is said, as plain text."""
+
+
+class Question(Record):
+    """What a student is asked, without the answer."""
+
+    prompt: str
+    """The question's text."""
+    turns: tuple[Turn, ...] = ()
+    """The question as chat messages, the last one the user's; empty where `prompt` is all of it."""
+    choices: tuple[str, ...] = ()
+    """The answers to choose from; empty where the answer is generated."""
+
+
+class Example(Record):
+    """One thing to learn: a question and its answer."""
+
+    prompt: str
+    """The question, before framing."""
+    answer: str
+    """What the student should say."""
+    turns: tuple[Turn, ...] = ()
+    """The question as chat messages, the last one the user's; empty where `prompt` is all of it."""
 
 
 class Seed(Record):
@@ -39,6 +70,8 @@ class Seed(Record):
     """What the item exercises; the label itself where labels are fixed."""
     choices: tuple[str, ...] = ()
     """The answers to choose from; empty where the answer is generated."""
+    turns: tuple[Turn, ...] = ()
+    """The question as chat messages, the last one the user's; empty where `prompt` is all of it."""
 
 
 class HeldOutItem(Record):
@@ -54,6 +87,8 @@ class HeldOutItem(Record):
     """What the item exercises; the label itself where labels are fixed."""
     choices: tuple[str, ...] = ()
     """The answers to choose from; empty where the answer is generated."""
+    turns: tuple[Turn, ...] = ()
+    """The question as chat messages, the last one the user's; empty where `prompt` is all of it."""
 
 
 Item = Seed | HeldOutItem
@@ -85,6 +120,10 @@ class Failure(Record):
     """The item, with its right answer."""
     wrong_answer: str
     """The student's answer, as the teacher will see it."""
+    margin: float | None = None
+    """Natural-log odds of the right choice over the best other one; None where answers are generated."""
+    barely: bool = False
+    """It was right, but by so little that it counts as something to teach."""
 
 
 class Weakness(Record):
@@ -98,6 +137,10 @@ class Weakness(Record):
     """Its members, the ones to teach from first."""
     lessons: int
     """How many candidates the teacher is asked for."""
+    skill: str = ""
+    """The skill or label its members have in common; empty when they differ."""
+    wrong_move: str = ""
+    """What the student typically does instead of the right thing, for a person and for the teacher."""
 
 
 class Candidate(Record):
@@ -123,6 +166,8 @@ class Candidate(Record):
     """The name of the generation strategy."""
     request_key: str
     """The ledger key of the request whose reply holds it."""
+    shown_ids: tuple[str, ...] = ()
+    """The seeds whose text stood in the prompt it was written from."""
 
 
 class Verdict(Record):
@@ -136,6 +181,10 @@ class Verdict(Record):
     """`accepted`, or the short name of the check that rejected it: `duplicate`, `answer-disagrees`, ..."""
     detail: str = ""
     """What the check saw, for a person."""
+    witnesses: dict[str, str] = Field(default_factory=dict)
+    """What each witness said the answer is: the teacher asked afresh, the nearest seeds, the student."""
+    belief: float | None = None
+    """Probability, 0 to 1, that the intended answer is right given the witnesses; None where none was asked."""
 
 
 class Lesson(Record):
@@ -161,6 +210,8 @@ class Lesson(Record):
     """The name of the generation strategy."""
     request_key: str
     """The ledger key of the request whose reply holds it."""
+    shown_ids: tuple[str, ...] = ()
+    """The seeds whose text stood in the prompt it was written from."""
 
 
 R = TypeVar("R", bound=Record)

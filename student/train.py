@@ -23,17 +23,8 @@ from torch.nn import functional
 from student.layers import Features, forward_hidden
 from student.lora import Student
 from student.prompting import Ask, Prompter
-from student.records import Record
+from student.records import Example, Record
 from student.settings import TrainSettings
-
-
-class Example(Record):
-    """One thing to learn: a question and its answer."""
-
-    prompt: str
-    """The question, before framing."""
-    answer: str
-    """What the student should say."""
 
 
 class TrainResult(Record):
@@ -71,7 +62,7 @@ def encode(tokenizer: Any, ask: Ask, examples: Sequence[Example], max_tokens: in
     encoded: list[Encoded] = []
     for example in examples:
         answer = [*prompter.answer(example.answer), tokenizer.eos_token_id]
-        ids = prompter.question(example.prompt) + answer
+        ids = prompter.question(example.prompt, example.turns) + answer
         if len(ids) <= max_tokens:
             encoded.append(Encoded(ids, len(answer)))
     return encoded, len(examples) - len(encoded)

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from student.errors import StudentError
 from student.prompting import Ask
-from student.records import Item
+from student.records import Example, Item, Question
 
 OnMessage = Callable[[dict[str, Any]], None]
 """Told about progress: `{"step", "steps", "loss", "tokens_per_second"}` or `{"done", "total"}`."""
@@ -46,21 +46,21 @@ class StudentWorker:
         return self.loaded
 
     def train(
-        self, ask: Ask, examples: list[tuple[str, str]], settings: dict[str, Any], seed: int, out: Path, on: OnMessage
+        self, ask: Ask, examples: list[Example], settings: dict[str, Any], seed: int, out: Path, on: OnMessage
     ) -> dict[str, Any]:
-        """Fine-tune on (question, answer) pairs; the adapter is in `out` when this returns."""
+        """Fine-tune on examples; the adapter is in `out` when this returns."""
         self.start()
-        job = {"job": "train", "ask": ask.model_dump(), "examples": examples, "settings": settings, "seed": seed}
+        rows = [example.model_dump() for example in examples]
+        job = {"job": "train", "ask": ask.model_dump(), "examples": rows, "settings": settings, "seed": seed}
         return self._call({**job, "out": str(out)}, on)
 
     def examine(
-        self, ask: Ask, items: list[Item], adapter: Path | None, max_new_tokens: int, on: OnMessage
+        self, ask: Ask, items: list[Item | Question], adapter: Path | None, max_new_tokens: int, on: OnMessage
     ) -> list[dict[str, Any]]:
         """Raw answers, one per item, for `student.grade`."""
         self.start()
         job = {
-            "job": "examine", "ask": ask.model_dump(), "questions": [item.prompt for item in items],
-            "choices": [item.choices for item in items] if items and items[0].choices else [],
+            "job": "examine", "ask": ask.model_dump(), "questions": [question_of(item) for item in items],
             "adapter": str(adapter) if adapter else None, "max_new_tokens": max_new_tokens,
         }  # fmt: skip
         return self._call(job, on)["answers"]
@@ -121,6 +121,11 @@ class StudentWorker:
             f"The student's process ended unexpectedly (exit {code}); perhaps the machine ran out of memory. Its last words, in "
             f"{self._log}: {' / '.join(tail) or 'none'}. Resume the run to go on where it stopped."
         )
+
+
+def question_of(item: Item | Question) -> dict[str, Any]:
+    """What is asked, without the answer, as the child reads it."""
+    return Question(prompt=item.prompt, turns=item.turns, choices=item.choices).model_dump()
 
 
 def _pump(stream: IO[str] | None, lines: queue.Queue[str]) -> None:

@@ -145,10 +145,10 @@ class TableStudent:
         """There is no process to end."""
 
     def train(
-        self, ask: Any, examples: list[tuple[str, str]], settings: dict[str, Any], seed: int, out: Path, on: Any
+        self, ask: Any, examples: list[Any], settings: dict[str, Any], seed: int, out: Path, on: Any
     ) -> dict[str, Any]:
         on({"step": 1, "steps": 1, "loss": 1.0, "tokens_per_second": 1.0})
-        (out / "table.json").write_text(json.dumps(examples))
+        (out / "table.json").write_text(json.dumps([one.model_dump() for one in examples]))
         return {"steps": 1, "tokens": len(examples), "final_loss": 1.0, "dropped_too_long": 0, "seconds": 0.0}
 
     def examine(self, ask: Any, items: list[Any], adapter: Path | None, max_new_tokens: int, on: Any) -> list[Any]:

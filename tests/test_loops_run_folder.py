@@ -20,7 +20,7 @@ from dry_run import ERRANDS, bought, command_line, events, products, table_stude
 
 from loops.events import EventLog, read_events
 from loops.run_folder import RunError, RunFolder, all_runs, content_hash, create_run, digest, find_run
-from student.evalset import load_evals
+from student.evals.load import load_evals
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import pytest
 from dry_run import ERRANDS
 from pydantic import ValidationError
 
-from student.evalset import load_evals
+from student.evals.load import load_evals
 from student.held_out import HeldOut
 from student.records import Candidate, Failure, HeldOutItem, Seed, Weakness
 from teacher.generate import GenerateSettings, plan_orders

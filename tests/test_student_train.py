@@ -7,7 +7,7 @@ resets its adapter, so tests do not depend on one another.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,9 @@ from student.layers import Features
 from student.lora import Student
 from student.models import TINY, Machine, load
 from student.prompting import Ask, Prompter, shared_prefix
+from student.records import Example, Question
 from student.settings import Lora, TrainSettings
-from student.train import Encoded, Example, TrainResult, encode, plan_steps, train
+from student.train import Encoded, TrainResult, encode, plan_steps, train
 
 CPU = Machine(device="cpu", dtype="float32", threads=1, gflops=0.0)
 ASK = Ask(frame="Errand: {question}\nShop:")
@@ -33,6 +34,12 @@ EXAMPLES = [
         ("soap", "chemist"),
     ]
 ]  # fmt: skip
+
+
+def of(prompt: str, choices: Sequence[str] = ()) -> Question:
+    return Question(prompt=prompt, choices=tuple(choices))
+
+
 SETTINGS = TrainSettings(epochs=2, min_steps=12, batch_size=3, learning_rate=0.02)
 
 
@@ -91,9 +98,9 @@ def test_training_learns(tiny: Student) -> None:
 def test_training_starts_at_the_base_model(tiny: Student) -> None:
     fit(tiny)
     tiny.reset(5)
-    with_adapter = score_choices(tiny, ASK, ["eggs"], [["grocer", "chemist"]], lambda *_: None)
+    with_adapter = score_choices(tiny, ASK, [of("eggs", ["grocer", "chemist"])], lambda *_: None)
     with tiny.using(None):
-        assert score_choices(tiny, ASK, ["eggs"], [["grocer", "chemist"]], lambda *_: None) == with_adapter
+        assert score_choices(tiny, ASK, [of("eggs", ["grocer", "chemist"])], lambda *_: None) == with_adapter
 
 
 def test_the_base_model_never_changes(tiny: Student) -> None:
@@ -249,7 +256,9 @@ def test_choices_score_as_if_each_were_asked_alone(tiny: Student, lead: str, tok
     prompts = [Prompter(tiny.tokenizer, ask).question(question) for question in questions]
     assert (shared_prefix(prompts) >= 24) == bool(lead)
     told: list[tuple[int, int]] = []
-    scored = score_choices(tiny, ask, questions, options, lambda *done: told.append(done), tokens_per_batch)
+    scored = score_choices(
+        tiny, ask, list(map(of, questions, options)), lambda *done: told.append(done), tokens_per_batch
+    )
     for question, choices, found in zip(questions, options, scored, strict=True):
         assert found.values == pytest.approx(naive(tiny, ask, question, choices), abs=1e-4)
     assert told[-1] == (4, 4)
@@ -258,16 +267,16 @@ def test_choices_score_as_if_each_were_asked_alone(tiny: Student, lead: str, tok
 def test_a_question_repeated_scores_the_same_each_time(tiny: Student) -> None:
     tiny.reset(1)
     ask = ASK.model_copy(update={"lead": "Shared by all of them, and longer than two dozen tokens.\n"})
-    scored = score_choices(tiny, ask, ["same", "same", "same"], [CHOICES] * 3, lambda *_: None)
+    scored = score_choices(tiny, ask, [of("same", CHOICES)] * 3, lambda *_: None)
     for found in scored:
         assert found.values == pytest.approx(naive(tiny, ask, "same", CHOICES), abs=1e-4)
 
 
 def test_a_choices_score_does_not_depend_on_the_others(tiny: Student) -> None:
     tiny.reset(1)
-    full = score_choices(tiny, ASK, ["what"], [CHOICES], lambda *_: None)[0].values
+    full = score_choices(tiny, ASK, [of("what", CHOICES)], lambda *_: None)[0].values
     for at, choice in enumerate(CHOICES):
-        assert score_choices(tiny, ASK, ["what"], [[choice]], lambda *_: None)[0].values == pytest.approx(
+        assert score_choices(tiny, ASK, [of("what", [choice])], lambda *_: None)[0].values == pytest.approx(
             [full[at]], abs=1e-4
         )
 
@@ -300,7 +309,7 @@ def test_an_answer_without_an_end_is_marked_truncated(tiny: Student, ends: Any) 
     fit(tiny)
     said = greedy(tiny, "a kite", 6)
     assert tiny.tokenizer.eos_token_id not in said, "pick another question"
-    (written,) = write_answers(tiny, ASK, ["a kite"], 6, lambda *_: None)
+    (written,) = write_answers(tiny, ASK, [of("a kite")], 6, lambda *_: None)
     assert written.truncated
     assert written.text == tiny.tokenizer.decode(said).strip()
 
@@ -310,18 +319,18 @@ def test_an_answer_with_an_end_is_whole_and_without_it(tiny: Student, ends: Any)
     said = greedy(tiny, "a kite", 6)
     stop = next(at for at in range(1, 6) if said[at] not in said[:at])
     ends(said[stop])
-    (written,) = write_answers(tiny, ASK, ["a kite"], 6, lambda *_: None)
+    (written,) = write_answers(tiny, ASK, [of("a kite")], 6, lambda *_: None)
     assert not written.truncated
     assert written.text == tiny.tokenizer.decode(said[:stop]).strip()
-    assert write_answers(tiny, ASK, ["a kite"], stop + 1, lambda *_: None)[0] == written
-    assert write_answers(tiny, ASK, ["a kite"], stop, lambda *_: None)[0].truncated
+    assert write_answers(tiny, ASK, [of("a kite")], stop + 1, lambda *_: None)[0] == written
+    assert write_answers(tiny, ASK, [of("a kite")], stop, lambda *_: None)[0].truncated
 
 
 def test_answers_written_together_are_those_written_alone(tiny: Student) -> None:
     fit(tiny)
     questions = ["a kite", "a much longer question about hooks and ladders", "x"]
-    together = write_answers(tiny, ASK, questions, 5, lambda *_: None)
-    assert together == [write_answers(tiny, ASK, [one], 5, lambda *_: None)[0] for one in questions]
+    together = write_answers(tiny, ASK, [*map(of, questions)], 5, lambda *_: None)
+    assert together == [write_answers(tiny, ASK, [of(one)], 5, lambda *_: None)[0] for one in questions]
 
 
 # --- text stays text

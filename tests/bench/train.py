@@ -13,12 +13,13 @@ from pathlib import Path
 import torch
 
 from agent.builtin import cache_folder, pull
-from student.evalset import load_evals
+from student.evals.load import load_evals
 from student.lora import Student
 from student.models import gemm_gflops, load, probe
 from student.prompting import Ask
 from student.settings import Lora, TrainSettings
-from student.train import Example, train
+from student.records import Example
+from student.train import train
 
 
 def measure(layers: float) -> dict[str, float]:

@@ -18,7 +18,9 @@ from dry_run import ERRANDS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from student.evalset import EvalError, EvalSet, load_evals, look_alikes, make_folds, split_items
+from student.evals.load import EvalSet, load_evals
+from student.evals.spec import EvalError
+from student.evals.splits import look_alikes, make_folds, split_items
 from student.records import HeldOutItem, Seed
 
 ROWS = [json.loads(line) for line in (ERRANDS.parent / "items.jsonl").read_text().splitlines()]

@@ -1,0 +1,233 @@
+"""Load a team's eval set, wherever it comes from: its seeds, the locked held-out items, and the way to score answers.
+
+In: what was typed after `--evals` (`student.evals.address`). Out: an `EvalSet`. A source in one piece is split by a stable hash
+of each item, stratified by skill, look-alikes kept together; a source in parts has its roles named, and what stands in `test`
+word for word is taken out of `mine` and `select`. Everything wrong with the input is an `EvalError`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from student.evals.address import Address, address, allowed
+from student.evals.hosted import TaskHost, open_task
+from student.evals.items import OnProgress, read_items
+from student.evals.plugins import call_plugin
+from student.evals.spec import ROLES, EvalError, EvalSpec, Part, read_spec
+from student.evals.splits import deal, split_items
+from student.grade import Answering, grade
+from student.held_out import HeldOut
+from student.prompting import Ask
+from student.records import Attempt, HeldOutItem, Item, Seed, Split
+from student.similar import fold
+
+Parts = dict[str, list[Seed]]
+"""Items by the name of their part; one part named "" when the source is in one piece."""
+
+
+@dataclass(frozen=True)
+class EvalSet:
+    """An eval set, loaded and split."""
+
+    spec: EvalSpec
+    """How to ask and score."""
+    seeds: tuple[Seed, ...]
+    """The items of `mine`."""
+    held_out: HeldOut
+    """The owner of `select` and `test`."""
+    fingerprint: str
+    """sha256 of the YAML and the data: another fingerprint is another eval set."""
+    dropped: dict[str, int] = field(default_factory=dict)
+    """Rows that are in no split, by reason."""
+    host: TaskHost | None = None
+    """The process in which a task written for another tool scores its own answers."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(self.spec.labels)
+
+    def ask(self, lead: str = "") -> Ask:
+        """How questions are put to the student."""
+        spec = self.spec
+        return Ask(
+            frame=spec.frame, format=spec.format, lead=lead, system=spec.system, join=spec.join, stop=spec.stop
+        )  # fmt: skip
+
+    def task(self) -> str:
+        """The instruction with the labels and their descriptions, for a teacher or an untouched student."""
+        lines = [f"- {label}: {text}" if text else f"- {label}" for label, text in self.spec.labels.items()]
+        return "\n".join([self.spec.instruction.strip(), *lines]).strip()
+
+    def attempts(self, items: Sequence[Item], answer: Answering) -> list[Attempt]:
+        """Have `items` answered and the answers scored: one attempt per item, in order."""
+        answers = answer(items)
+        if self.host is not None:
+            return self.host.attempts(items, answers, answer)
+        return grade(self.spec, items, answers)
+
+    def close(self) -> None:
+        """End the process of a hosted task."""
+        if self.host is not None:
+            self.host.close()
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Everything a source gave, before it is dealt out."""
+
+    spec: EvalSpec
+    """How to ask and score."""
+    parts: Parts
+    """The items."""
+    dropped: Counter[str]
+    """Rows that became no item, by reason."""
+    fingerprint: str
+    """sha256 of all that was read."""
+    where: str
+    """What a message calls it."""
+    host: TaskHost | None = None
+    """The process that scores a hosted task's answers."""
+
+
+def load_evals(
+    source: str | Path, allow_code: bool = False, on_progress: OnProgress | None = None, score_only: bool = False
+) -> EvalSet:
+    """Read, check and split an eval set. Raises EvalError.
+
+    `score_only`: an eval set with nothing but a test split will do; it can be examined, not learned from.
+    """
+    loaded = read_parts(source, allow_code, on_progress)
+    try:
+        roles = deal_roles(loaded, score_only)
+    except EvalError:
+        if loaded.host is not None:
+            loaded.host.close()
+        raise
+    held = {role: [HeldOutItem(**item.model_dump()) for item in roles[role]] for role in ("select", "test")}
+    return EvalSet(
+        loaded.spec, tuple(roles["mine"]), HeldOut(held["select"], held["test"]), loaded.fingerprint,
+        dict(loaded.dropped), loaded.host,
+    )  # fmt: skip
+
+
+def read_parts(
+    source: str | Path, allow_code: bool = False, on_progress: OnProgress | None = None,
+    on_trouble: Callable[[EvalError], None] | None = None,
+) -> Loaded:  # fmt: skip
+    """Everything a source holds. `on_trouble` is told what is wrong with single rows; without it the first is raised."""
+    where = address(str(source), Path())
+    allowed(where, allow_code)
+    if where.kind == "file":
+        raise EvalError(
+            f"{str(source)!r} is no eval set's YAML file. For a data file, `llm2llm evals init {source}` writes a first one."
+        )
+    spec, base = EvalSpec(name=where.item or where.place, source=str(where)), Path()
+    if where.kind == "yaml":
+        spec, _ = read_spec(Path(where.place))
+        base = Path(where.place).parent
+    named = spec.source if isinstance(spec.source, dict) else {"": spec.source}
+    places = {part: address(text, base) for part, text in named.items()}
+    for place in places.values():
+        allowed(place, allow_code)
+    return _read(spec, places, str(where), on_progress or (lambda done, total: None), on_trouble)
+
+
+def _read(
+    spec: EvalSpec, places: dict[str, Address], where: str, on_progress: OnProgress,
+    on_trouble: Callable[[EvalError], None] | None,
+) -> Loaded:  # fmt: skip
+    first = next(iter(places.values()))
+    if first.kind in ("lm-eval", "inspect"):
+        host = open_task(first, spec)
+        return Loaded(host.spec, host.parts, Counter(), _fingerprint(host.spec, host.parts), where, host)
+    if first.kind in ("plugin", "code"):
+        spec, parts, dropped = call_plugin(first, spec)
+        return Loaded(spec, parts, dropped, _fingerprint(spec, parts), where)
+    parts, dropped = Parts(), Counter[str]()
+    for part, place in places.items():
+        found, lost = read_items(spec, place, _hub_parts(spec), on_progress, on_trouble)
+        parts |= {part: found[""]} if list(found) == [""] else found
+        dropped.update(lost)
+    return Loaded(spec, parts, dropped, _fingerprint(spec, parts), where)
+
+
+def _hub_parts(spec: EvalSpec) -> tuple[str, ...]:
+    """The splits of a hub dataset that are wanted."""
+    return tuple(dict.fromkeys(part.source for part in spec.splits.values() if isinstance(part, Part)))
+
+
+def _fingerprint(spec: EvalSpec, parts: Parts) -> str:
+    """Of what an item is and how it is asked and scored; where the file lies is not part of it."""
+    total = hashlib.sha256(json.dumps(spec.model_dump(exclude={"source"}), sort_keys=True).encode())
+    for part, items in parts.items():
+        total.update(part.encode())
+        for item in items:
+            total.update(item.model_dump_json().encode())
+    return total.hexdigest()
+
+
+def deal_roles(loaded: Loaded, score_only: bool = False) -> dict[Split, list[Seed]]:
+    """Who gets which items. Raises EvalError when a role that is needed would be empty."""
+    spec, parts = loaded.spec, loaded.parts
+    wanted: dict[Split, Part] = {role: part for role, part in spec.splits.items() if isinstance(part, Part)}
+    if not wanted and list(parts) != [""]:
+        wanted = _usual_roles(parts)
+    roles = _by_part(loaded, wanted) if wanted else _in_one_piece(loaded, score_only)
+    missing = [role for role in ROLES if not roles[role]]
+    if not missing or (score_only and missing == ["mine", "select"]):
+        return roles
+    there = ", ".join(f"{part or 'all'} ({len(items)} items)" for part, items in parts.items())
+    raise EvalError(
+        f"{loaded.where}: nothing is left for {' and '.join(missing)}; there are the parts {there}. Say under `splits` what each "
+        "role is taken from, for example {mine: {from: train, take: 60}, select: {from: train, take: 200}, test: test}. An eval "
+        "set with a test split only can be scored (`llm2llm evals score`), but nothing can be learned from it."
+    )
+
+
+def _usual_roles(parts: Parts) -> dict[Split, Part]:
+    """The roles of parts with the usual names, where a source names none."""
+    usual: dict[Split, tuple[str, ...]] = {
+        "mine": ("mine", "train", "training"), "select": ("select", "validation", "valid", "dev"), "test": ("test",),
+    }  # fmt: skip
+    roles = dict[Split, Part]()
+    for role, names in usual.items():
+        if found := [name for name in names if name in parts]:
+            roles[role] = Part.model_validate({"from": found[0]})
+    return roles
+
+
+def _in_one_piece(loaded: Loaded, score_only: bool) -> dict[Split, list[Seed]]:
+    items = [item for part in loaded.parts.values() for item in part]
+    if score_only and len(items) < 3:
+        return {"mine": [], "select": [], "test": items}
+    return split_items(items, loaded.spec.splits, loaded.spec.draw)
+
+
+def _by_part(loaded: Loaded, wanted: dict[Split, Part]) -> dict[Split, list[Seed]]:
+    """Each role from its part; roles of one part share it, and a text of `test` is in no other role."""
+    roles: dict[Split, list[Seed]] = {"mine": [], "select": [], "test": []}
+    for name in dict.fromkeys(part.source for part in wanted.values()):
+        if name not in loaded.parts:
+            raise EvalError(f"{loaded.where}: `splits` takes items from {name!r}; there is: {', '.join(loaded.parts)}.")
+        shares: dict[Split, int | float | None] = {
+            role: part.take for role, part in wanted.items() if part.source == name
+        }
+        items = loaded.parts[name]
+        if "test" not in shares:
+            items = _not_in_test(loaded, items, wanted)
+        roles.update(deal(items, shares, loaded.spec.draw))
+    return roles
+
+
+def _not_in_test(loaded: Loaded, items: list[Seed], wanted: dict[Split, Part]) -> list[Seed]:
+    tested = loaded.parts.get(wanted["test"].source, []) if "test" in wanted else []
+    texts = {fold(item.prompt) for item in tested}
+    kept = [item for item in items if fold(item.prompt) not in texts]
+    if len(kept) < len(items):
+        loaded.dropped["also in test"] += len(items) - len(kept)
+    return kept
