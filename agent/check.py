@@ -27,9 +27,9 @@ ASKED = 24
 """Seeds the teacher is asked."""
 
 
-def check_run(settings: RunSettings) -> RenderableType:
+def check_run(settings: RunSettings, allow_code: bool = False) -> RenderableType:
     """A table of what was found. Raises the rooms' errors for what would stop a run."""
-    evals = load_evals(Path(settings.evals))
+    evals = load_evals(settings.evals, allow_code)
     sizes = evals.held_out.sizes()
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)

@@ -31,6 +31,9 @@ Teacher = Annotated[
     str | None,
     typer.Option("--teacher", metavar="MODEL|URL", help="Model, .gguf, builtin:NAME, scripted, or a server's address."),
 ]
+AllowCode = Annotated[
+    bool, typer.Option("--allow-code", help="Let the eval set's own code run: file.py:function, lm-eval:, inspect:.")
+]
 Name = Annotated[str | None, typer.Option("--name", help="What to call the run; a number is added.")]
 RUNS = Path("runs")
 
@@ -57,7 +60,7 @@ def fail(message: str) -> NoReturn:
 def run(
     recipe: Annotated[str | None, typer.Argument(help="A recipe's name (quickstart, numeric) or a config file.")] = None,
     evals: Evals = None, student: Student = None, teacher: Teacher = None, name: Name = None,
-    sets: Set = [], ui: Ui = "auto", runs: Runs = RUNS,  # noqa: B006  typer reads the default
+    sets: Set = [], ui: Ui = "auto", runs: Runs = RUNS, allow_code: AllowCode = False,  # noqa: B006  typer reads it
 ) -> None:  # fmt: skip
     """Start a run: evaluate, teach, fine-tune, repeat."""
     from agent.launch import FIXABLE, check_models, drive
@@ -67,11 +70,11 @@ def run(
 
     try:
         settings, default = resolve(recipe, sets, _typed(evals, student, teacher))
-        load_evals(Path(settings.evals))  # a bad eval set or model must not leave an empty run behind
-        check_models(settings)
+        check_models(settings)  # a bad model or eval set must not leave an empty run behind
         screen = _screen(ui)
+        evals_set = load_evals(settings.evals, allow_code)
         folder = create_run(runs, name or default)
-        code, message = _watched(screen, lambda: drive(folder, settings, "", screen, resumed=False))
+        code, message = _watched(screen, lambda: drive(folder, settings, evals_set, screen, resumed=False))
         _finish(folder, ui, code, message)
     except FIXABLE as error:
         fail(str(error))
@@ -79,17 +82,19 @@ def run(
 
 @app.command()
 def resume(
-    run: Annotated[str, typer.Argument(help="A run's name or folder.")], ui: Ui = "auto", runs: Runs = RUNS
-) -> None:
+    run: Annotated[str, typer.Argument(help="A run's name or folder.")], ui: Ui = "auto", runs: Runs = RUNS,
+    allow_code: AllowCode = False,
+) -> None:  # fmt: skip
     """Go on with a run that was stopped or killed."""
-    from agent.launch import FIXABLE, drive
+    from agent.launch import FIXABLE, drive, same_evals
     from loops.run_folder import find_run
 
     try:
         folder = find_run(runs, run)
         settings, fingerprint = folder.load_settings()
         screen = _screen(ui)
-        code, message = _watched(screen, lambda: drive(folder, settings, fingerprint, screen, resumed=True))
+        evals = same_evals(folder, settings, fingerprint, allow_code)
+        code, message = _watched(screen, lambda: drive(folder, settings, evals, screen, resumed=True))
         _finish(folder, ui, code, message)
     except FIXABLE as error:
         fail(str(error))
@@ -132,6 +137,7 @@ def check(
     explain: Annotated[
         str | None, typer.Option("--explain", metavar="KEY", help="Explain settings that start with KEY; '' for all.")
     ] = None,
+    allow_code: AllowCode = False,
 ) -> None:  # fmt: skip
     """Check a config and its eval set, reach the teacher, score it on a few seeds, and estimate the cost."""
     from agent.check import check_run, explain_settings
@@ -143,7 +149,7 @@ def check(
             _print(explain_settings(explain))
             return
         settings, _ = resolve(config, sets, _typed(evals, student, teacher))
-        _print(check_run(settings))
+        _print(check_run(settings, allow_code))
     except FIXABLE as error:
         fail(str(error))
 
@@ -188,11 +194,11 @@ def pull_models(
 
 def _typed(evals: str | None, student: str | None, teacher: str | None) -> dict[str, Any]:
     """Options as dotted settings. A teacher that is an address needs its model named by --set teacher.model."""
-    from agent.settings import local_path
+    from agent.settings import local_path, whole_address
 
     typed: dict[str, Any] = {}
     if evals is not None:
-        typed["evals"] = str(Path(evals).resolve())
+        typed["evals"] = whole_address(evals, Path())
     if student is not None:
         typed["student.model"] = local_path(student, Path())
     if teacher is not None:

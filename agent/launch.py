@@ -49,19 +49,27 @@ class Interrupted(Exception):
     """Ctrl-C was pressed twice."""
 
 
-def drive(
-    folder: RunFolder, settings: RunSettings, fingerprint: str, watcher: Watcher, resumed: bool
-) -> tuple[int, str]:
-    """Run the loop in `folder` to its end, a stop, or an error; returns the exit code and what to tell the person."""
+def same_evals(folder: RunFolder, settings: RunSettings, fingerprint: str, allow_code: bool) -> EvalSet:
+    """The eval set of a run that is resumed. Raises RunError when it is another one by now."""
+    evals = load_evals(settings.evals, allow_code)
+    if evals.fingerprint == fingerprint:
+        return evals
+    evals.close()
+    raise RunError(
+        f"The eval set {settings.evals} has changed since the run {folder.name!r} began. Put the old file back to "
+        "resume, or start a new run; mixing two eval sets would make every comparison meaningless."
+    )
+
+
+def drive(folder: RunFolder, settings: RunSettings, evals: EvalSet, watcher: Watcher, resumed: bool) -> tuple[int, str]:
+    """Run the loop in `folder` to its end, a stop, or an error; returns the exit code and what to tell the person.
+
+    Closes the eval set when it is done.
+    """
     folder.lock()
     try:
         with ExitStack() as cleaning:
-            evals = load_evals(Path(settings.evals))
-            if fingerprint and evals.fingerprint != fingerprint:
-                raise RunError(
-                    f"The eval set {settings.evals} has changed since the run {folder.name!r} began. Put the old file back to "
-                    "resume, or start a new run; mixing two eval sets would make every comparison meaningless."
-                )
+            cleaning.callback(evals.close)
             if not resumed:
                 folder.save_settings(settings, evals.fingerprint)
                 freeze_splits(folder, evals)
@@ -151,7 +159,7 @@ def tell_start(folder: RunFolder, settings: RunSettings, evals: EvalSet, log: Ev
         evals=evals.spec.name, splits=sizes, rounds=settings.stop.rounds, budget=budget,
         chance=1 / len(evals.labels) if evals.labels else None)  # fmt: skip
     if settings.teacher.base_url:
-        columns = [evals.spec.columns.prompt, evals.spec.columns.answer]
+        columns = [evals.spec.columns.prompt or "the question", evals.spec.columns.answer or "the answer"]
         log("run.leaves", host=settings.teacher.base_url, columns=columns, items=len(evals.seeds))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import difflib
 import inspect
+import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
@@ -20,6 +21,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from loops.settings import RunSettings
+from student.evals.address import address
+from student.evals.spec import EvalError
 from student.records import Record
 
 
@@ -49,7 +52,13 @@ def resolve(source: str | None, overrides: Sequence[str], typed: dict[str, Any])
         _put(tree, key.strip(), _value(override, value))
     if not tree.get("evals"):
         raise SettingsError("No eval set is named. Give a recipe (see `llm2llm run --help`), or --evals FILE.")
-    return _validate(tree, where), name if source else Path(str(tree["evals"])).stem
+    return _validate(tree, where), name if source else name_of(str(tree["evals"]))
+
+
+def name_of(evals: str) -> str:
+    """What a run on this eval set is called: the file's or the task's name, in letters a folder can have."""
+    where = address(evals, Path())
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", where.item or Path(where.place).stem).strip("-._")[:60] or "run"
 
 
 def _read(source: str | None) -> tuple[str, dict[str, Any], str]:
@@ -65,12 +74,20 @@ def _read(source: str | None) -> tuple[str, dict[str, Any], str]:
     if not isinstance(tree, dict):
         raise SettingsError(f"{path}: expected keys such as `evals:` and `student:`, found {type(tree).__name__}.")
     if tree.get("evals"):
-        tree["evals"] = str((path.parent / str(tree["evals"])).resolve())
+        tree["evals"] = whole_address(str(tree["evals"]), path.parent)
     for group in ("student", "teacher"):
         part = tree.get(group)
         if isinstance(part, dict) and part.get("model"):
             part["model"] = local_path(str(part["model"]), path.parent)
     return str(path), tree, path.stem
+
+
+def whole_address(evals: str, folder: Path) -> str:
+    """An eval set's address with the whole path of what lies below `folder`. Raises SettingsError."""
+    try:
+        return str(address(evals, folder))
+    except EvalError as error:
+        raise SettingsError(str(error)) from error
 
 
 def local_path(model: str, folder: Path) -> str:

@@ -1,23 +1,30 @@
 """Choose the best round and decide whether to go on: pure functions of what was recorded on `select`.
 
-Choosing is not claiming: the best round is the one with the most right answers on `select` (the earlier one on a tie),
-and nothing is said here about whether that is luck. The claim is made once, on `test`, after these choices are frozen.
+Choosing is not claiming. The best round is the one with the most right answers (the earlier one on a tie) among those not
+shown to be worse than the seed-only student on a guarded skill; nothing is said about whether its lead is luck. A gate that asked for
+significance each round would starve the loop: gains of one to three points sit inside the noise of a few hundred items. The claim
+is made once, on `test`, after these choices are frozen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from loops.settings import StopSettings
-from loops.stats import Score
-from student.records import Record
+from loops.stats import paired_bounds
+from student.records import Attempt, Record
+
+Round = Sequence[Attempt]
+"""One student's attempts at `select`, the same items in every round."""
 
 
 class StopReason(StrEnum):
     """Why a loop ended."""
 
     PLATEAU = "plateau"
+    NO_GAIN = "no-gain"
     TARGET = "target"
     ROUNDS = "rounds"
     BUDGET = "budget"
@@ -27,6 +34,7 @@ class StopReason(StrEnum):
 
 SENTENCES = {
     StopReason.PLATEAU: "no new best on select for {patience} rounds",
+    StopReason.NO_GAIN: "another round is not expected to gain {min_gain:g} points: the last one's gain lies below that beyond doubt",
     StopReason.TARGET: "select reached the target",
     StopReason.ROUNDS: "all {rounds} teaching rounds are done",
     StopReason.BUDGET: "the budget is spent",
@@ -44,34 +52,81 @@ class Decision(Record):
     """Why to stop; None to go on."""
     sentence: str
     """The decision in words."""
+    barred: dict[int, str] = {}
+    """Rounds that may not be kept, each with the guarded skill it is shown to be worse on."""
 
 
-def best_round(scores: Sequence[Score], min_gain: float = 0.0) -> int:
-    """The round with the most right answers; a later one must win by more than `min_gain` of the items."""
-    best = 0
-    for number, score in enumerate(scores):
-        if score.right > scores[best].right + min_gain * score.n:
-            best = number
-    return best
+def decide(
+    rounds: Sequence[Round], skills: Mapping[str, str], settings: StopSettings, already: StopReason | None = None
+) -> Decision:
+    """The decision after the last of `rounds` (round 0 is the seed-only student).
 
-
-def decide(scores: Sequence[Score], settings: StopSettings, already: StopReason | None = None) -> Decision:
-    """The decision after the last round in `scores` (round 0 is the seed-only student).
-
-    `already`: a reason to stop that came up before, such as a budget spent in the baseline.
+    `skills`: every item's skill, by id. `already`: a reason to stop that came up before, such as a spent budget.
     """
-    best, last = best_round(scores, settings.min_gain), len(scores) - 1
-    reason = already or _stop(scores, best, settings)
+    barred = {
+        number: found
+        for number, attempts in enumerate(rounds)
+        if number and (found := worse_skill(attempts, rounds[0], skills, settings))
+    }
+    best, last = best_round(rounds, barred), len(rounds) - 1
+    reason = already or _stop(rounds, best, settings)
+    aside = f" (round {last} may not be kept: it is worse on {barred[last]!r} beyond doubt)" if last in barred else ""
     if reason is None:
-        return Decision(best=best, sentence=f"round {best} is best so far; going on")
-    why = SENTENCES[reason].format(patience=settings.patience, rounds=settings.rounds)
-    return Decision(best=best, reason=reason, sentence=f"stopped after round {last}: {why}; round {best} is kept")
+        return Decision(best=best, sentence=f"round {best} is best so far; going on{aside}", barred=barred)
+    why = SENTENCES[reason].format(
+        patience=settings.patience, rounds=settings.rounds, min_gain=100 * settings.min_gain
+    )  # fmt: skip
+    sentence = f"stopped after round {last}: {why}; round {best} is kept{aside}"
+    return Decision(best=best, reason=reason, sentence=sentence, barred=barred)
 
 
-def _stop(scores: Sequence[Score], best: int, settings: StopSettings) -> StopReason | None:
-    last = len(scores) - 1
-    if settings.target is not None and scores[best].accuracy >= settings.target:
+def best_round(rounds: Sequence[Round], barred: Mapping[int, str] | None = None) -> int:
+    """The round with the most right answers that may be kept; the earliest of equals."""
+    allowed = [number for number in range(len(rounds)) if number not in (barred or {})]
+    return max(allowed, key=lambda number: (_right(rounds[number]), -number))
+
+
+def worse_skill(attempts: Round, first: Round, skills: Mapping[str, str], settings: StopSettings) -> str:
+    """The guarded skill on which a round is shown to be worse than the first by more than the margin, or "".
+
+    The test is one of harm, not of any fall: with the interval's level shared out over the guarded skills (Bonferroni), the
+    upper end of the paired difference must lie below `-guard_margin`.
+    """
+    parts: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
+    before = {one.item_id: one.right for one in first}
+    for one in attempts:
+        parts[skills.get(one.item_id, "")].append((before[one.item_id], one.right))
+    guarded = sorted(skill for skill in parts if "*" in settings.guard or skill in settings.guard)
+    for skill in guarded:
+        gained, lost = _changes(parts[skill])
+        _, high = paired_bounds(gained, lost, len(parts[skill]), 1 - 0.05 / len(guarded))
+        if high < -settings.guard_margin:
+            return skill
+    return ""
+
+
+def _stop(rounds: Sequence[Round], best: int, settings: StopSettings) -> StopReason | None:
+    last = len(rounds) - 1
+    if settings.target is not None and _right(rounds[best]) >= settings.target * len(rounds[best]):
         return StopReason.TARGET
     if last - best >= settings.patience:
         return StopReason.PLATEAU
-    return StopReason.ROUNDS if last >= settings.rounds else None
+    if last >= settings.rounds:
+        return StopReason.ROUNDS
+    return StopReason.NO_GAIN if last and settings.min_gain and _gain_below(rounds, settings.min_gain) else None
+
+
+def _gain_below(rounds: Sequence[Round], min_gain: float) -> bool:
+    """Whether the last round's gain over the best before it lies below `min_gain` with 95 % confidence."""
+    before = {one.item_id: one.right for one in rounds[best_round(rounds[:-1])]}
+    gained, lost = _changes([(before[one.item_id], one.right) for one in rounds[-1]])
+    return paired_bounds(gained, lost, len(rounds[-1]))[1] < min_gain
+
+
+def _changes(pairs: Sequence[tuple[bool, bool]]) -> tuple[int, int]:
+    """How many went from wrong to right, and from right to wrong."""
+    return sum(new and not old for old, new in pairs), sum(old and not new for old, new in pairs)
+
+
+def _right(attempts: Round) -> int:
+    return sum(one.right for one in attempts)

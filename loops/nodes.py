@@ -27,7 +27,8 @@ from loops.learning import (
 from loops.openings import record_opening
 from loops.run_folder import digest, point_best
 from loops.state import State
-from loops.stats import claim_sentence, compare, score
+from loops.claims import model_sentence
+from loops.stats import compare
 from loops.teaching import budgeted, check_teacher, judge
 from loops.telling import counting, say_score, stop_early, tell_decision, tell_verdicts
 from student.records import Attempt, Candidate, Verdict, Weakness, read_records, write_json, write_records
@@ -68,11 +69,11 @@ def evaluate(state: State, crew: Crew) -> Update:
 
 def decide_round(state: State, crew: Crew) -> Update:
     """Keep the best round on `select`; go on, or stop and say why."""
-    scores = [
-        score(read_records(round_file(crew, number, "attempts.select.jsonl"), Attempt))
-        for number in range(state.round + 1)
+    rounds = [
+        read_records(round_file(crew, number, "attempts.select.jsonl"), Attempt) for number in range(state.round + 1)
     ]
-    decision = decide(scores, crew.settings.stop, StopReason(state.stop) if state.stop else None)
+    skills = {item.id: item.skill for item in crew.evals.held_out.select()}
+    decision = decide(rounds, skills, crew.settings.stop, StopReason(state.stop) if state.stop else None)
     write_json(crew.folder.round(state.round) / "decision.json", decision.model_dump(mode="json"))
     point_best(crew.folder, decision.best)
     tell_decision(crew, state.round, decision)
@@ -174,7 +175,7 @@ def claim(state: State, crew: Crew) -> Update:
         say_score(crew, here, exam.name, "test", results[exam.name])
     seed_only = results["seed-only"]
     comparison = compare(results.get("best", seed_only), seed_only)
-    sentence = claim_sentence(comparison, state.best)
+    sentence = model_sentence(comparison, state.best)
     record = {"best": state.best, **comparison.model_dump(), "sentence": sentence, "test_seen_before_by": seen}
     write_json(crew.folder.path / "claim" / "claim.json", record)
     crew.emit("claim", best=state.best, against="seed-only", n=comparison.n, gain=comparison.gain, low=comparison.low,

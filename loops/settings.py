@@ -69,7 +69,11 @@ class StopSettings(Record):
     patience: int = Field(default=2, ge=1)
     """Rounds without a new best on `select` before a plateau is called."""
     min_gain: float = Field(default=0.0, ge=0, lt=1)
-    """A new best must be better by more than this share of `select`."""
+    """Stop when the last round's gain lies below this share of `select` beyond doubt (95 % interval); 0 for never."""
+    guard: tuple[str, ...] = ("*",)
+    """Skills on which no kept round may be shown to be worse than the seed-only student; "*" is every skill."""
+    guard_margin: float = Field(default=0.05, ge=0, le=1)
+    """A fall of up to this share of a guarded skill's items is put up with."""
     target: float | None = Field(default=None, gt=0, le=1)
     """Stop when `select` reaches this accuracy."""
 
@@ -95,7 +99,7 @@ class RunSettings(Record):
     """Everything one run needs to know."""
 
     evals: str
-    """The eval set's YAML file, or the name of one that ships with a recipe."""
+    """The eval set: a YAML file, plugin:NAME, file.py:function, lm-eval:TASK@FOLDER or inspect:FILE.py@TASK."""
     student: StudentSettings = StudentSettings()
     train: TrainSettings = TrainSettings()
     teacher: TeacherSettings = TeacherSettings()

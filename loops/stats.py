@@ -1,4 +1,4 @@
-"""The doubt that goes with every number: intervals, paired tests, and the sentence a claim may use.
+"""The doubt that goes with every number: intervals and paired tests.
 
 Accuracies carry a 95 % Wilson interval (Wilson 1927). Two students are compared on the same items only: exact McNemar
 test on right/wrong (McNemar 1947; the binomial form), and a percentile bootstrap over items for the size of the gain.
@@ -6,10 +6,11 @@ test on right/wrong (McNemar 1947; the binomial form), and a percentile bootstra
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
 
 from student.records import Attempt, Record
 
@@ -88,10 +89,16 @@ def compare(new: Sequence[Attempt], old: Sequence[Attempt]) -> Comparison:
         raise ValueError("a paired comparison needs the same items on both sides")
     changes = [int(one.right) - int(before[one.item_id]) for one in new]
     gained, lost = changes.count(1), changes.count(-1)
-    p = float(binomtest(gained, gained + lost, 0.5).pvalue) if gained + lost else 1.0
+    _, p = compare_counts(gained, lost, len(changes))
     low, high = _bootstrap(changes)
     gain = sum(changes) / len(changes)
     return Comparison(n=len(changes), gain=round(gain, 6), low=low, high=high, gained=gained, lost=lost, p=round(p, 6))
+
+
+def compare_counts(gained: int, lost: int, n: int) -> tuple[float, float]:
+    """The gain, -1 to 1, and the exact two-sided McNemar p-value of so many items gained and lost among n."""
+    p = float(binomtest(gained, gained + lost, 0.5).pvalue) if gained + lost else 1.0
+    return (gained - lost) / n, p
 
 
 def _bootstrap(changes: Sequence[int]) -> tuple[float, float]:
@@ -102,14 +109,13 @@ def _bootstrap(changes: Sequence[int]) -> tuple[float, float]:
     return round(means[cut], 6), round(means[-cut - 1], 6)
 
 
-def claim_sentence(comparison: Comparison, best: int) -> str:
-    """What one run may say about its best round against the seed-only student."""
-    if best == 0:
-        return "Not shown: no teaching round beat the seed-only student on select, so the seed-only student is kept."
-    size = f"{100 * comparison.gain:+.1f} points (95 % CI {100 * comparison.low:+.1f} to {100 * comparison.high:+.1f})"
-    facts = (
-        f"{size}, n={comparison.n}, {comparison.gained} gained, {comparison.lost} lost, McNemar p={comparison.p:.3f}"
-    )
-    if comparison.shown:
-        return f"Shown on test: the student of round {best} is better than the seed-only student: {facts}."
-    return f"Not shown: the student of round {best} against the seed-only student on test: {facts}."
+def paired_bounds(gained: int, lost: int, n: int, level: float = LEVEL) -> tuple[float, float]:
+    """An interval of a paired difference of proportions that stays honest on few items: Bonett and Price (2012).
+
+    Wald's interval with one item added to either discordant cell and two to the total; the whole range for no items.
+    """
+    if n == 0:
+        return -1.0, 1.0
+    up, down = (gained + 1) / (n + 2), (lost + 1) / (n + 2)
+    reach = float(norm.ppf((1 + level) / 2)) * math.sqrt((up + down - (up - down) ** 2) / (n + 2))
+    return max(-1.0, up - down - reach), min(1.0, up - down + reach)

@@ -1,7 +1,7 @@
 """Numbers and their doubt, checked against values worked out by hand.
 
 Wilson intervals are compared with the closed formula's published values, the exact McNemar test with binomial sums one
-can do on paper, and the sentence of a claim with what the numbers allow it to say.
+can do on paper.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loops.stats import Comparison, claim_sentence, compare, score, wilson
+from loops.stats import Comparison, compare, paired_bounds, score, wilson
 from student.records import Attempt, Outcome
 
 
@@ -97,19 +97,20 @@ def test_a_score_of_nothing_claims_nothing() -> None:
     assert (found.n, found.accuracy, found.low, found.high) == (0, 0.0, 0.0, 1.0)
 
 
-def test_a_claim_says_shown_only_when_it_is() -> None:
-    shown, doubtful = claim_sentence(pair(9, 0, both=11), 2), claim_sentence(pair(5, 2, both=13), 2)
-    assert shown.startswith("Shown on test: the student of round 2")
-    assert doubtful.startswith("Not shown: the student of round 2")
-    for sentence in (shown, doubtful):
-        assert "n=20" in sentence and "95 % CI" in sentence and "p=" in sentence
+@pytest.mark.parametrize(("gained", "lost", "n"), [(0, 0, 10), (9, 1, 40), (3, 30, 50), (12, 12, 400)])
+def test_paired_bounds_hold_the_difference_and_mirror(gained: int, lost: int, n: int) -> None:
+    low, high = paired_bounds(gained, lost, n)
+    assert -1 <= low < (gained - lost) / n < high <= 1
+    assert paired_bounds(lost, gained, n) == pytest.approx((-high, -low))
 
 
-def test_without_a_better_round_the_claim_names_the_seed_only_student() -> None:
-    sentence = claim_sentence(pair(0, 0, both=5), 0)
-    assert sentence.startswith("Not shown") and "seed-only student is kept" in sentence
+def test_paired_bounds_are_the_formula_of_bonett_and_price() -> None:
+    """43 items, 1 gained and 7 lost: one item is added to each discordant cell, two to the total."""
+    low, high = paired_bounds(1, 7, 43)
+    up, down = 2 / 45, 8 / 45
+    reach = 1.959964 * ((up + down - (up - down) ** 2) / 45) ** 0.5
+    assert (low, high) == pytest.approx((up - down - reach, up - down + reach), abs=1e-6)
 
 
-def test_a_loss_is_a_negative_number_and_never_shown() -> None:
-    sentence = claim_sentence(pair(0, 9, both=11), 1)
-    assert sentence.startswith("Not shown") and "-45.0 points" in sentence
+def test_nothing_is_known_of_no_items() -> None:
+    assert paired_bounds(0, 0, 0) == (-1.0, 1.0)
