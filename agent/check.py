@@ -16,12 +16,14 @@ from rich.text import Text
 from agent.launch import open_teacher
 from agent.safe import safe
 from agent.settings import SettingsError, explained
+from loops.crew import sheet_of
 from loops.settings import RunSettings
 from loops.stats import wilson
 from student.evals.load import EvalSet, load_evals
+from student.grade import same_answer
 from teacher.curate import answer_request, read_answer
+from teacher.generate import check_strategies
 from teacher.requests import Reply
-from teacher.sheet import TaskSheet
 
 ASKED = 24
 """Seeds the teacher is asked."""
@@ -30,6 +32,7 @@ ASKED = 24
 def check_run(settings: RunSettings, allow_code: bool = False) -> RenderableType:
     """A table of what was found. Raises the rooms' errors for what would stop a run."""
     evals = load_evals(settings.evals, allow_code)
+    check_strategies(sheet_of(evals), settings.generate)
     sizes = evals.held_out.sizes()
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
@@ -51,25 +54,20 @@ def check_run(settings: RunSettings, allow_code: bool = False) -> RenderableType
 def _ask(settings: RunSettings, evals: EvalSet) -> list[tuple[str, str]]:
     """Score the teacher on some seeds, and scale what that took to a whole run."""
     seeds = sorted(evals.seeds, key=lambda seed: seed.id)[:ASKED]
-    sheet = TaskSheet(task=evals.task(), noun=evals.spec.noun, labels=evals.labels)
+    sheet = sheet_of(evals)
     with ExitStack() as cleaning:
         place = Path(cleaning.enter_context(tempfile.TemporaryDirectory()))
         client = open_teacher(settings, evals, place / "ledger.sqlite", lambda *_, **__: None, cleaning, lambda: False)
         replies = client.ask_all([answer_request(sheet, seed.prompt) for seed in seeds], round=0)
         spent = client.ledger.totals()
     answers = [read_answer(reply) if isinstance(reply, Reply) else None for reply in replies]
-    right = sum(_same(evals, seed.answer, answer) for seed, answer in zip(seeds, answers, strict=True))
+    right = sum(
+        answer is not None and same_answer(evals.spec, seed.answer, answer)
+        for seed, answer in zip(seeds, answers, strict=True)
+    )
     low, high = wilson(right, len(seeds))
     score = f"{right} of {len(seeds)} seeds right, {100 * right / len(seeds):.0f} % (95 % interval {100 * low:.0f} to {100 * high:.0f} %)"
     return [("teacher's own score", score), *_estimate(settings, len(seeds), spent.seconds, spent.tokens)]
-
-
-def _same(evals: EvalSet, expected: str, answer: str | None) -> bool:
-    from student.scorers import SCORERS
-
-    if answer is None:
-        return False
-    return answer == expected if evals.labels else SCORERS[evals.spec.scorer](expected, answer) == 1
 
 
 def _estimate(settings: RunSettings, asked: int, seconds: float, tokens: int) -> list[tuple[str, str]]:

@@ -13,6 +13,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from agent.evals import evals as evals_app
+
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False,
     help="Teach a small model its job: evaluate, diagnose, write lessons, curate, fine-tune, repeat, and prove it.",
@@ -33,6 +35,9 @@ Teacher = Annotated[
 ]
 AllowCode = Annotated[
     bool, typer.Option("--allow-code", help="Let the eval set's own code run: file.py:function, lm-eval:, inspect:.")
+]
+Review = Annotated[
+    bool, typer.Option("--review", help="Accept, edit or reject each lesson in the terminal before it is trained on.")
 ]
 Name = Annotated[str | None, typer.Option("--name", help="What to call the run; a number is added.")]
 RUNS = Path("runs")
@@ -61,20 +66,23 @@ def run(
     recipe: Annotated[str | None, typer.Argument(help="A recipe's name (quickstart, numeric) or a config file.")] = None,
     evals: Evals = None, student: Student = None, teacher: Teacher = None, name: Name = None,
     sets: Set = [], ui: Ui = "auto", runs: Runs = RUNS, allow_code: AllowCode = False,  # noqa: B006  typer reads it
+    review: Review = False,
 ) -> None:  # fmt: skip
     """Start a run: evaluate, teach, fine-tune, repeat."""
-    from agent.launch import FIXABLE, check_models, drive
+    from agent.launch import FIXABLE, check_models, drive, opened_evals, replayed
     from agent.settings import resolve
     from loops.run_folder import create_run
-    from student.evals.load import load_evals
 
     try:
-        settings, default = resolve(recipe, sets, _typed(evals, student, teacher))
+        typed = _typed(evals, student, teacher) | ({"curate.review": True} if review else {})
+        settings, default = resolve(recipe, sets, typed)
+        settings = replayed(settings, runs)
         check_models(settings)  # a bad model or eval set must not leave an empty run behind
         screen = _screen(ui)
-        evals_set = load_evals(settings.evals, allow_code)
+        evals_set = opened_evals(settings, allow_code)
         folder = create_run(runs, name or default)
-        code, message = _watched(screen, lambda: drive(folder, settings, evals_set, screen, resumed=False))
+        person = _reviewer(settings, ui, screen)
+        code, message = _watched(screen, lambda: drive(folder, settings, evals_set, screen, False, person))
         _finish(folder, ui, code, message)
     except FIXABLE as error:
         fail(str(error))
@@ -94,7 +102,8 @@ def resume(
         settings, fingerprint = folder.load_settings()
         screen = _screen(ui)
         evals = same_evals(folder, settings, fingerprint, allow_code)
-        code, message = _watched(screen, lambda: drive(folder, settings, evals, screen, resumed=True))
+        person = _reviewer(settings, ui, screen)
+        code, message = _watched(screen, lambda: drive(folder, settings, evals, screen, True, person))
         _finish(folder, ui, code, message)
     except FIXABLE as error:
         fail(str(error))
@@ -113,21 +122,46 @@ def list_runs(runs: Runs = RUNS) -> None:
 def show(
     run: Annotated[str, typer.Argument(help="A run's name or folder.")], runs: Runs = RUNS,
     prompts: Annotated[bool, typer.Option("--prompts", help="Show the prompts the teacher is given.")] = False,
+    lesson: Annotated[str | None, typer.Option(metavar="ID", help="One lesson's life; the start of its id will do.")] = None,
+    failure: Annotated[str | None, typer.Option(metavar="ID", help="What was tried for one failure.")] = None,
+    weaknesses: Annotated[bool, typer.Option("--weaknesses", help="Every weakness and what came of it.")] = False,
+    rejected: Annotated[bool, typer.Option("--rejected", help="Why candidates were rejected, with examples.")] = False,
 ) -> None:  # fmt: skip
     """Show a run: every round, every reason."""
+    from agent import lineage
     from agent.launch import FIXABLE
     from agent.tables import rounds_table, summary
     from loops.run_folder import find_run
 
     try:
         folder = find_run(runs, run)
+        trail = lineage.read_trail(folder) if lesson or failure or weaknesses or rejected else None
+        parts = lineage.parts(trail, lesson, failure, weaknesses, rejected) if trail else []
     except FIXABLE as error:
         fail(str(error))
     view = _view(folder)
-    _print(rounds_table(view))
-    _print(summary(view))
+    for part in parts or [rounds_table(view), summary(view)]:
+        _print(part)
     if prompts:
         _show_prompts()
+
+
+@app.command()
+def report(
+    run: Annotated[str, typer.Argument(help="A run's name or folder.")], runs: Runs = RUNS,
+    to: Annotated[Path | None, typer.Option("--to", metavar="FOLDER", help="Where to; the run's own folder by default.")] = None,
+) -> None:  # fmt: skip
+    """Write a run down as one HTML page, which opens anywhere, and as Markdown."""
+    from agent.launch import FIXABLE
+    from agent.report import write_report
+    from loops.run_folder import find_run
+
+    try:
+        folder = find_run(runs, run)
+        for place in write_report(folder, to or folder.path):
+            typer.echo(str(place))
+    except FIXABLE as error:
+        fail(str(error))
 
 
 @app.command()
@@ -156,6 +190,7 @@ def check(
 
 models = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The built-in models.")
 app.add_typer(models, name="models")
+app.add_typer(evals_app, name="evals")
 
 
 @models.command("list")
@@ -216,6 +251,15 @@ def _screen(ui: str) -> Any:
     if ui not in get_args(console.Ui):
         raise SettingsError(f"--ui {ui!r} is not one of {', '.join(get_args(console.Ui))}.")
     return console.choose_ui(cast("console.Ui", ui), sys.stdout.isatty(), sys.stderr.isatty())()
+
+
+def _reviewer(settings: Any, ui: str, screen: Any) -> Any:
+    """Whoever reviews lessons, or None where that is not wanted or nobody is there."""
+    if not settings.curate.review:
+        return None
+    from agent.review import TerminalReview, can_ask
+
+    return TerminalReview(screen.close) if can_ask(ui) else None
 
 
 def _watched(screen: Any, work: Any) -> Any:

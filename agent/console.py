@@ -185,9 +185,9 @@ class PlainLines:
         verb, number = str(event.get("verb", "")), int(event.get("round") or 0)
         seconds = duration(self.view.verb_seconds.get((number, verb), 0.0))
         lines = [(verb, "done  reused" if event.get("reused") else f"done in {seconds}")]
-        if verb == "curate":
-            gone = by_reason(self.view.rejected(number))
-            kept = self.view.accepted_until(number) - self.view.accepted_until(number - 1)
+        gone = by_reason(self.view.rejected(number))
+        kept = self.view.accepted_until(number) - self.view.accepted_until(number - 1)
+        if verb in ("curate", "review") and (kept or gone):  # before a review nothing is accepted or rejected yet
             lines.append((verb, f"{kept} accepted" + (f"  rejected: {gone}" if gone else "")))
         return lines
 
@@ -275,9 +275,12 @@ class LiveScreen:
         self.view = RunView(clock)
         self._lock = threading.Lock()
         self._size = self.console.size
+        self._live = self._fresh()
+
+    def _fresh(self) -> Live:
         # Printing to a piped stdout is a result on its way to a file; it must not be drawn into the screen.
         own_stdout = bool(sys.stdout and sys.stdout.isatty())
-        self._live = Live(
+        return Live(
             console=self.console, get_renderable=self._frame, refresh_per_second=4, redirect_stdout=own_stdout
         )
 
@@ -289,8 +292,9 @@ class LiveScreen:
             self._live.start()
 
     def close(self) -> None:
-        """Draw the last frame, leave it on the screen and give the cursor back."""
+        """Draw the last frame, leave it on the screen and give the cursor back. The next event draws below it."""
         self._live.stop()
+        self._live = self._fresh()  # a stopped one would go on where its last frame stood, over what was printed since
 
     def _frame(self) -> RenderableType:
         size = self.console.size

@@ -18,24 +18,33 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent.builtin import BUILTINS, PullError, cache_folder, pull
 from agent.settings import SettingsError
-from loops.crew import Crew, RunStopped
+from loops.crew import Crew, ReviewWaits, RunStopped, sheet_of
 from loops.events import EventLog, Watcher, read_events
-from loops.run_folder import RunError, RunFolder
+from loops.run_folder import RunError, RunFolder, find_run
 from loops.settings import RunSettings
 from student.errors import StudentError
 from student.evals.load import EvalSet, load_evals
 from student.records import write_json
 from student.worker import StudentStopped, StudentWorker
-from teacher.client import Backend, Client, OpenAIBackend
+from teacher.address import checked_address
+from teacher.backend import Backend
+from teacher.client import Client
 from teacher.errors import Stopped, TeacherUnusable
+from teacher.generate import check_strategies
 from teacher.ledger import Budget, Ledger, Prices
 from teacher.local import LocalServer
+from teacher.openai_backend import OpenAIBackend
+from teacher.replay import Replay
 from teacher.scripted import ScriptedTeacher
 
+if TYPE_CHECKING:
+    from loops.review import Docket
+
+Reviewer = Callable[["Docket"], None]
 FIXABLE = (SettingsError, RunError, StudentError, TeacherUnusable, PullError)
 """What a person can mend: printed as one paragraph, exit code 2."""
 SPIN_COUNT = "5000"
@@ -47,6 +56,17 @@ FIX_IT = 2
 
 class Interrupted(Exception):
     """Ctrl-C was pressed twice."""
+
+
+def opened_evals(settings: RunSettings, allow_code: bool) -> EvalSet:
+    """The eval set of a new run, once everything asked of it is known to go together. Raises the rooms' errors."""
+    evals = load_evals(settings.evals, allow_code)
+    try:
+        check_strategies(sheet_of(evals), settings.generate)
+    except TeacherUnusable:
+        evals.close()
+        raise
+    return evals
 
 
 def same_evals(folder: RunFolder, settings: RunSettings, fingerprint: str, allow_code: bool) -> EvalSet:
@@ -61,10 +81,13 @@ def same_evals(folder: RunFolder, settings: RunSettings, fingerprint: str, allow
     )
 
 
-def drive(folder: RunFolder, settings: RunSettings, evals: EvalSet, watcher: Watcher, resumed: bool) -> tuple[int, str]:
+def drive(
+    folder: RunFolder, settings: RunSettings, evals: EvalSet, watcher: Watcher, resumed: bool,
+    reviewer: Reviewer | None = None,
+) -> tuple[int, str]:  # fmt: skip
     """Run the loop in `folder` to its end, a stop, or an error; returns the exit code and what to tell the person.
 
-    Closes the eval set when it is done.
+    `reviewer` has a person decide about lessons; None where nobody can be asked. Closes the eval set when it is done.
     """
     folder.lock()
     try:
@@ -75,7 +98,7 @@ def drive(folder: RunFolder, settings: RunSettings, evals: EvalSet, watcher: Wat
                 freeze_splits(folder, evals)
             log = EventLog(folder.events, (watcher,))
             cleaning.callback(log.close)
-            return _drive(folder, settings, evals, log, cleaning, resumed)
+            return _drive(folder, settings, evals, log, cleaning, resumed, reviewer)
     except OSError as error:
         return FIX_IT, _cannot_write(folder, error)
     finally:
@@ -90,8 +113,9 @@ def _cannot_write(folder: RunFolder, error: OSError | sqlite3.Error) -> str:
 
 
 def _drive(
-    folder: RunFolder, settings: RunSettings, evals: EvalSet, log: EventLog, cleaning: ExitStack, resumed: bool
-) -> tuple[int, str]:
+    folder: RunFolder, settings: RunSettings, evals: EvalSet, log: EventLog, cleaning: ExitStack, resumed: bool,
+    reviewer: Reviewer | None,
+) -> tuple[int, str]:  # fmt: skip
     start = time.monotonic()
     stopping = threading.Event()
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
@@ -107,7 +131,12 @@ def _drive(
         with _ctrl_c(stopping, log):
             from loops.graph import run_loop  # takes a second: Ctrl-C is heeded by now
 
-            final = run_loop(_crew(folder, settings, evals, log, cleaning, stopping))
+            crew = _crew(folder, settings, evals, log, cleaning, stopping)
+            crew.reviewer = reviewer
+            final = run_loop(crew)
+    except ReviewWaits as waits:
+        end("stopped", "review", str(waits))
+        return STOPPED, ""
     except (RunStopped, StudentStopped, Stopped, Interrupted):
         end("stopped", "asked to stop", f"Stopped as asked; nothing is lost. {again}")
         return STOPPED, ""
@@ -131,10 +160,20 @@ def freeze_splits(folder: RunFolder, evals: EvalSet) -> None:
     write_json(folder.path / "splits.json", {"fingerprint": evals.fingerprint, **splits})
 
 
+def replayed(settings: RunSettings, runs: Path) -> RunSettings:
+    """The settings with the whole path of the run that is replayed. Raises RunError when there is no such run."""
+    if not settings.teacher.replay:
+        return settings
+    folder = str(find_run(runs, settings.teacher.replay).path)
+    return settings.model_copy(update={"teacher": settings.teacher.model_copy(update={"replay": folder})})
+
+
 def check_models(settings: RunSettings) -> None:
     """Refuse models that cannot be there, before a run is made or anything is fetched. Raises the rooms' errors."""
     teacher = settings.teacher
-    models = {"student.model": settings.student.model} | ({} if teacher.base_url else {"teacher.model": teacher.model})
+    models = {"student.model": settings.student.model}
+    if not (teacher.base_url or teacher.replay):
+        models["teacher.model"] = teacher.model
     for key, model in models.items():
         if model.startswith("builtin:") and model != "builtin:tiny" and model not in BUILTINS:
             raise SettingsError(
@@ -142,8 +181,10 @@ def check_models(settings: RunSettings) -> None:
             )
         if (model.endswith(".gguf") or model.startswith((".", "/", "~"))) and not Path(model).expanduser().exists():
             raise SettingsError(f"{key}={model!r} does not exist. Check the path.")
+    if teacher.replay and not teacher.replay_then_ask:
+        return
     if teacher.base_url:
-        OpenAIBackend(teacher.base_url, teacher.model).close()
+        checked_address(teacher.base_url)
     elif teacher.model != "scripted" and not (teacher.model.startswith("builtin:") or teacher.model.endswith(".gguf")):
         raise SettingsError(
             f"teacher.model={teacher.model!r} needs a server: set teacher.base_url to an OpenAI-compatible address, or "
@@ -158,7 +199,12 @@ def tell_start(folder: RunFolder, settings: RunSettings, evals: EvalSet, log: Ev
     log("run.started", run=folder.name, resumed=resumed, student=settings.student.model, teacher=settings.teacher.model,
         evals=evals.spec.name, splits=sizes, rounds=settings.stop.rounds, budget=budget,
         chance=1 / len(evals.labels) if evals.labels else None)  # fmt: skip
-    if settings.teacher.base_url:
+    for text in evals.notes:
+        log("note", text=text)
+    if evals.dropped:
+        counts = ", ".join(f"{reason} {count:,}" for reason, count in sorted(evals.dropped.items()))
+        log("note", text=f"rows of the eval set that are in no split: {counts}")
+    if settings.teacher.base_url and (not settings.teacher.replay or settings.teacher.replay_then_ask):
         columns = [evals.spec.columns.prompt or "the question", evals.spec.columns.answer or "the answer"]
         log("run.leaves", host=settings.teacher.base_url, columns=columns, items=len(evals.seeds))
 
@@ -252,8 +298,15 @@ def open_teacher(
     check_models(settings)
     ledger = Ledger(ledger_path, caps, prices)
     cleaning.callback(ledger.close)
+    server_log = ledger_path.with_name("teacher.log")
+    if mine.replay:
+        otherwise = _backend(settings, evals, server_log, log, cleaning) if mine.replay_then_ask else None
+        backend: Backend = Replay(Path(mine.replay) / "ledger.sqlite", otherwise)
+        cleaning.callback(backend.close)
+    else:
+        backend = _backend(settings, evals, server_log, log, cleaning)
     return Client(
-        _backend(settings, evals, ledger_path.with_name("teacher.log"), log, cleaning), ledger, emit=log,
+        backend, ledger, emit=log,
         should_stop=should_stop, deadline_seconds=mine.deadline_seconds, max_attempts=mine.max_attempts,
         concurrency=mine.slots, request_seconds=mine.request_seconds,
     )  # fmt: skip
@@ -266,14 +319,12 @@ def _backend(
     if mine.model == "scripted":
         return ScriptedTeacher(evals.seeds)
     if mine.base_url:
-        return OpenAIBackend(
-            mine.base_url,
-            mine.model,
-            os.environ.get(mine.api_key_env),
-            mine.structured,
-            mine.request_seconds,
-            slots=mine.slots,
-        )
+        key = os.environ.get(mine.api_key_env)
+        backend = OpenAIBackend(
+            mine.base_url, mine.model, key, mine.structured, mine.request_seconds, slots=mine.slots
+        )  # fmt: skip
+        cleaning.callback(backend.close)
+        return backend
     server = LocalServer(
         Path(model_file(mine.model, log)), mine.slots, mine.context, os.cpu_count() or 1, log=server_log
     )
@@ -281,7 +332,7 @@ def _backend(
     server.start()
     return OpenAIBackend(
         server.base_url, mine.model, server.api_key, mine.structured, mine.request_seconds, slots=mine.slots,
-        served_by=f"{mine.model}@local",
+        served_by=f"{mine.model}@local", on_unreachable=server.check,
     )  # fmt: skip
 
 

@@ -75,6 +75,9 @@ def _read(source: str | None) -> tuple[str, dict[str, Any], str]:
         raise SettingsError(f"{path}: expected keys such as `evals:` and `student:`, found {type(tree).__name__}.")
     if tree.get("evals"):
         tree["evals"] = whole_address(str(tree["evals"]), path.parent)
+    part = tree.get("generate")
+    if isinstance(part, dict) and part.get("taxonomy"):
+        part["taxonomy"] = local_path(str(part["taxonomy"]), path.parent)
     for group in ("student", "teacher"):
         part = tree.get(group)
         if isinstance(part, dict) and part.get("model"):

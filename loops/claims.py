@@ -1,10 +1,10 @@
 """The claim on `test`: what may be said about the best round's student against another, and in which words.
 
-One training of each shows that *this model* is better: exact McNemar test on the items (McNemar 1947). Whether *the lessons* help
-is a question about trainings, and one training cannot answer it: another seed moves a small student by points. With several
-training seeds the gain is a crossed random effect (every seed meets every item), so its variance has a part of the seeds and
-a part of the items. A bootstrap over three to five seeds makes that interval too narrow (docs/evidence.md shows by how much), so the
-interval is Student's t with Satterthwaite's degrees of freedom (Satterthwaite 1946); the bootstrap over seeds and items is not used to decide.
+One training of each shows that *this model* is better: exact McNemar test on the items (McNemar 1947). Whether *the lessons*
+help is a question about trainings, and one training cannot answer it: another seed moves a small student by points. With
+several training seeds the gain is a crossed random effect (every seed meets every item), so its variance has a part of the
+seeds and a part of the items. A bootstrap over three to five seeds makes that interval too narrow (docs/evidence.md shows by how
+much), so the interval is Student's t with Satterthwaite's degrees of freedom (Satterthwaite 1946).
 """
 
 from __future__ import annotations

@@ -8,19 +8,27 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from loops.events import Emit
 from loops.run_folder import RunFolder
 from loops.settings import RunSettings
 from student.evals.load import EvalSet
-from student.scorers import SCORERS
+from student.grade import same_answer
 from student.worker import StudentWorker
 from teacher.client import Client
 from teacher.sheet import TaskSheet
 
+if TYPE_CHECKING:
+    from loops.review import Docket
+
 
 class RunStopped(Exception):
     """The run was asked to stop between two verbs."""
+
+
+class ReviewWaits(RunStopped):
+    """Lessons wait for a person, and none is there or none wants to go on: the run stops and can be resumed."""
 
 
 @dataclass
@@ -43,15 +51,22 @@ class Crew:
     """Set when the run is asked to stop."""
     verb: str = ""
     """The verb at work, for progress that comes from below."""
+    reviewer: Callable[[Docket], None] | None = None
+    """Has a person decide about lessons; None where nobody can be asked."""
 
     def sheet(self) -> TaskSheet:
         """The task as the teacher is told it."""
-        spec = self.evals.spec
-        return TaskSheet(task=self.evals.task(), noun=spec.noun, labels=self.evals.labels)
+        return sheet_of(self.evals)
 
     def same_answer(self, expected: str, answer: str) -> bool:
         """Whether two answers are the same by the eval set's own scorer."""
-        if self.evals.labels:
-            return expected == answer
-        score = SCORERS[self.evals.spec.scorer](expected, answer)
-        return score is not None and score >= 1
+        return same_answer(self.evals.spec, expected, answer)
+
+
+def sheet_of(evals: EvalSet) -> TaskSheet:
+    """An eval set's task, as a teacher is told it."""
+    spec = evals.spec
+    own_choices = spec.kind == "choice" and not evals.labels
+    return TaskSheet(
+        task=evals.task(), noun=spec.noun, labels=evals.labels, meanings=spec.labels, own_choices=own_choices
+    )  # fmt: skip

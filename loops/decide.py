@@ -12,6 +12,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
+from pydantic import Field
+
 from loops.settings import StopSettings
 from loops.stats import paired_bounds
 from student.records import Attempt, Record
@@ -52,7 +54,7 @@ class Decision(Record):
     """Why to stop; None to go on."""
     sentence: str
     """The decision in words."""
-    barred: dict[int, str] = {}
+    barred: dict[int, str] = Field(default_factory=dict)
     """Rounds that may not be kept, each with the guarded skill it is shown to be worse on."""
 
 

@@ -16,7 +16,10 @@ Names and fields (every event also has `seq`, its sequence number, and `time`, s
     weakness       round, id, name, failures, lessons
     accepted       round, id, prompt, answer, strategy, weakness
     rejected       round, id, reason, detail
-    spent          requests, prompt_tokens, completion_tokens, money, reused_requests, budget {tokens, requests, money}
+    diversity      round, seeds {...}, lessons {...}, all_lessons {...}, real_share    how varied lessons are, see teacher.diversity
+    review         round, lessons, waiting           lessons wait for a person
+    spent          requests, prompt_tokens, completion_tokens, money, reused_requests, replayed_requests,
+                   budget {tokens, requests, money}
     retry          reason, wait                      a teacher request that will be sent again
     note           text                              anything a person should know that stopped nothing
     claim          best, against, n, gain, low, high, p, sentence

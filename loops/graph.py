@@ -3,7 +3,7 @@
     START -> baseline -> train -> evaluate -> decide -> claim -> END
                            ^                    |  ^
                            |                    v  | nothing left, no lessons, budget
-                         curate <- generate <- diagnose <- mine
+              (review <-)curate <- generate <- diagnose <- mine
 
 `durability="sync"` is the only mode that survives a kill -9; the state holds plain values only; strict msgpack refuses
 anything else. Tracing services are switched off: they would send data out by an environment variable.
@@ -25,9 +25,11 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer  # noqa: E402
 from langgraph.checkpoint.sqlite import SqliteSaver  # noqa: E402
 from langgraph.graph import END, START, StateGraph  # noqa: E402
 from langgraph.runtime import Runtime  # noqa: E402
+from langgraph.types import Command  # noqa: E402
 
 from loops import nodes  # noqa: E402
 from loops.crew import Crew, RunStopped  # noqa: E402
+from loops.review import hold_review  # noqa: E402
 from loops.run_folder import RunError, RunFolder  # noqa: E402
 from loops.state import State, checked  # noqa: E402
 
@@ -41,6 +43,7 @@ VERBS: dict[str, Node] = {
     "diagnose": nodes.diagnose,
     "generate": nodes.generate,
     "curate": nodes.curate,
+    "review": nodes.review,
     "claim": nodes.claim,
 }
 
@@ -55,6 +58,9 @@ def run_loop(crew: Crew) -> State:
         config = {"configurable": {"thread_id": "run"}, "recursion_limit": 100_000}
         begun = bool(graph.get_state(config).values)
         final = graph.invoke(None if begun else State().model_dump(), config, context=crew, durability="sync")
+        while waits := final.get("__interrupt__"):
+            hold_review(crew, waits[0].value["round"])
+            final = graph.invoke(Command(resume=True), config, context=crew, durability="sync")
         return State.model_validate(final)
     finally:
         connection.close()
@@ -85,13 +91,18 @@ def _build() -> Any:
     graph.add_conditional_edges("mine", _unless_stopped("diagnose"), ["diagnose", "claim"])
     graph.add_edge("diagnose", "generate")
     graph.add_conditional_edges("generate", _unless_stopped("curate"), ["curate", "claim"])
-    graph.add_conditional_edges("curate", _unless_stopped("train"), ["train", "claim"])
+    graph.add_conditional_edges("curate", _after_curate, ["review", "train", "claim"])
+    graph.add_conditional_edges("review", _unless_stopped("train"), ["train", "claim"])
     graph.add_edge("claim", END)
     return graph
 
 
 def _unless_stopped(following: str) -> Callable[[State], str]:
     return lambda state: "claim" if state.stop else following
+
+
+def _after_curate(state: State) -> str:
+    return "review" if state.reviewing else _unless_stopped("train")(state)
 
 
 def _verb(name: str, node: Node) -> Callable[[State, Runtime[Crew]], dict[str, Any]]:

@@ -6,12 +6,13 @@ kill without doing anything twice. What an artifact was made from is spelled out
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import cycle, islice, zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from loops.crew import Crew
 from loops.run_folder import content_hash, put_folder
@@ -31,10 +32,22 @@ from student.records import (
     write_records,
 )
 
+T = TypeVar("T")
+
 
 def example(one: Seed | Lesson) -> Example:
     """A labelled item or a lesson as something to learn."""
     return Example(prompt=one.prompt, answer=one.answer, turns=one.turns if isinstance(one, Seed) else ())
+
+
+def training_list(seeds: Sequence[T], lessons: Sequence[T], real_share: float) -> list[T]:
+    """What a student is trained on, real rows first.
+
+    Where lessons outnumber them, seeds are repeated in turn until at least `real_share` (0 to 1, less than 1) of the rows
+    are real: lessons that replace real data instead of standing beside it make each round worse (arXiv 2404.01413).
+    """
+    needed = math.ceil(real_share / (1 - real_share) * len(lessons) - 1e-9)
+    return [*islice(cycle(seeds), max(len(seeds), needed)), *lessons]
 
 
 def student_name(number: int) -> str:
@@ -119,8 +132,8 @@ def mine_attempts(state: State, crew: Crew) -> list[Attempt]:
         trained = crew.folder.round(state.round - 1) / "adapter"
         return examined(crew, state, Exam("trained on them", "mine", seeds, target, trained))
     lessons = [example(lesson) for lesson in lessons_until(crew, state.round - 1)]
-    inputs = {"folds": crew.settings.mine.folds, "lessons": [one.model_dump() for one in lessons],
-              "seeds": [seed.model_dump() for seed in seeds],
+    inputs = {"folds": crew.settings.mine.folds, "real_share": crew.settings.curate.real_share,
+              "lessons": [one.model_dump() for one in lessons], "seeds": [seed.model_dump() for seed in seeds],
               "train": crew.settings.train.model_dump(), "seed": crew.settings.seed, "machine": machine(crew)}  # fmt: skip
 
     def make() -> None:
@@ -139,16 +152,28 @@ def mine_attempts(state: State, crew: Crew) -> list[Attempt]:
 def fold_attempts(state: State, crew: Crew, number: int, fold: list[Seed], lessons: list[Example]) -> list[Attempt]:
     """Train on the other folds' seeds and the lessons, then examine this fold."""
     held = {seed.id for seed in fold}
-    learned = [example(seed) for seed in crew.evals.seeds if seed.id not in held] + lessons
+    others = [example(seed) for seed in crew.evals.seeds if seed.id not in held]
+    learned = training_list(others, lessons, crew.settings.curate.real_share)
     place = crew.folder.round(state.round) / "folds" / f"{number}"
     fit(crew, state, f"fold {number} of {crew.settings.mine.folds}", learned, place)
     return examined(crew, state, Exam(f"fold {number}", "mine", fold, place.parent / f"attempts.{number}.jsonl", place))
 
 
 def failures_of(crew: Crew, attempts: Sequence[Attempt]) -> list[Failure]:
-    """The seeds answered wrong. Truncated and malformed answers are counted in the score, not taught."""
+    """The seeds answered wrong; after them, nearest first, those answered right by less than `mine.margin`.
+
+    Truncated and malformed answers are counted in the score, not taught (`loops.unfinished` says what to do about them).
+    """
     seeds = {seed.id: seed for seed in crew.evals.seeds}
-    return [Failure(seed=seeds[one.item_id], wrong_answer=one.output) for one in attempts if one.outcome == "wrong"]
+    least = crew.settings.mine.margin or 0.0
+    wrong = [one for one in attempts if one.outcome == "wrong"]
+    barely = [one for one in attempts if one.right and one.margin is not None and one.margin < least]
+    barely.sort(key=lambda one: (one.margin, one.item_id))
+    failures = [Failure(seed=seeds[one.item_id], wrong_answer=one.output, margin=one.margin) for one in wrong]
+    # What it nearly said instead is not known: the attempt holds what it said.
+    return failures + [
+        Failure(seed=seeds[one.item_id], wrong_answer="", margin=one.margin, barely=True) for one in barely
+    ]
 
 
 def zero_shot(crew: Crew) -> str:

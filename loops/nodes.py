@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from loops.claims import model_sentence
 from loops.crew import Crew
 from loops.decide import StopReason, decide
+from loops.judging import judge, keep
 from loops.learning import (
     Exam,
     claim_exams,
@@ -22,20 +24,20 @@ from loops.learning import (
     mine_attempts,
     round_file,
     student_name,
+    training_list,
     zero_shot,
 )
+from loops.lessons import candidates_of, weaknesses_of
 from loops.openings import record_opening
-from loops.run_folder import digest, point_best
+from loops.review import open_docket
+from loops.run_folder import content_hash, digest, point_best
 from loops.state import State
-from loops.claims import model_sentence
 from loops.stats import compare
-from loops.teaching import budgeted, check_teacher, judge
-from loops.telling import counting, say_score, stop_early, tell_decision, tell_verdicts
+from loops.teaching import budgeted, check_teacher
+from loops.telling import say_score, stop_early, tell_decision
+from loops.unfinished import remedies
+from loops.witnesses import evidence
 from student.records import Attempt, Candidate, Verdict, Weakness, read_records, write_json, write_records
-from teacher.curate import lessons_of
-from teacher.diagnose import diagnose as name_weaknesses
-from teacher.generate import Order, plan_orders, read_candidates
-from teacher.requests import Reply
 
 Update = dict[str, Any]
 
@@ -53,8 +55,8 @@ def baseline(state: State, crew: Crew) -> Update:
 
 def train(state: State, crew: Crew) -> Update:
     """Fine-tune from the base on the seeds and every lesson accepted so far."""
-    learned = (*crew.evals.seeds, *lessons_until(crew, state.round))
-    examples = [example(one) for one in learned]
+    seeds, lessons = ([example(one) for one in group] for group in (crew.evals.seeds, lessons_until(crew, state.round)))
+    examples = training_list(seeds, lessons, crew.settings.curate.real_share)
     fit(crew, state, f"round {state.round}", examples, round_file(crew, state.round, "adapter"))
     return {}
 
@@ -87,6 +89,8 @@ def mine(state: State, crew: Crew) -> Update:
     attempts = mine_attempts(here, crew)
     say_score(crew, here, "out of fold", "mine", attempts)
     failures = failures_of(crew, attempts)
+    for text in remedies(crew.evals.spec, crew.evals.seeds, attempts):
+        crew.emit("note", text=text)
     if not failures:
         stop_early(crew, number, state.best, StopReason.NOTHING_LEFT)
         return {"round": number, "failures": 0, "stop": StopReason.NOTHING_LEFT.value}
@@ -95,12 +99,8 @@ def mine(state: State, crew: Crew) -> Update:
 
 def diagnose(state: State, crew: Crew) -> Update:
     """Group the failures into weaknesses and share out the round's lessons."""
-    settings = crew.settings.generate
-    target = round_file(crew, state.round, "weaknesses.jsonl")
     attempts = read_records(round_file(crew, state.round, "attempts.mine.jsonl"), Attempt)
-    weaknesses = name_weaknesses(failures_of(crew, attempts), state.round, settings.lessons, settings.per_request)
-    write_records(target, weaknesses)
-    for weakness in weaknesses:
+    for weakness in weaknesses_of(crew, state, failures_of(crew, attempts)):
         crew.emit(
             "weakness", round=state.round, id=weakness.id, name=weakness.name, failures=len(weakness.failures),
             lessons=weakness.lessons,
@@ -111,39 +111,16 @@ def diagnose(state: State, crew: Crew) -> Update:
 def generate(state: State, crew: Crew) -> Update:
     """Have the teacher write new items for the weaknesses."""
     weaknesses = read_records(round_file(crew, state.round, "weaknesses.jsonl"), Weakness)
-    orders = plan_orders(crew.sheet(), weaknesses, crew.settings.generate, state.round, crew.settings.seed)
-    target = round_file(crew, state.round, "candidates.jsonl")
-    inputs = {"orders": [order.request.model_dump() for order in orders]}
-    return budgeted(
-        crew,
-        state,
-        lambda: crew.folder.once(target, inputs, lambda: write_records(target, ask_for(crew, state, orders))),
-    )
-
-
-def ask_for(crew: Crew, state: State, orders: list[Order]) -> list[Candidate]:
-    """The candidates of all replies, in the order asked for; what replies did not hold is counted."""
-    client, asked = crew.teacher(), sum(order.count for order in orders)
-    progress = counting(crew, state.round, "generate", asked, "lesson")
-    replies = client.ask_all(
-        [order.request for order in orders], round=state.round, on_done=lambda at, _: progress(orders[at].count)
-    )
-    candidates: list[Candidate] = []
-    for order, reply in zip(orders, replies, strict=True):
-        if isinstance(reply, Reply):
-            candidates += read_candidates(order, reply, order.request.key(client.backend.served_by), state.round)
-    if len(candidates) < asked:
-        crew.emit("note", text=f"{asked - len(candidates)} of {asked} lessons asked for were not in the replies")
-    return candidates
+    return budgeted(crew, state, lambda: candidates_of(crew, state, weaknesses))
 
 
 def curate(state: State, crew: Crew) -> Update:
-    """Sift the candidates, have the teacher answer the survivors afresh, and keep what agrees."""
+    """Sift the candidates, hear witnesses on the answers of the survivors, and keep what is believed."""
     candidates = read_records(round_file(crew, state.round, "candidates.jsonl"), Candidate)
-    target, lessons = round_file(crew, state.round, "verdicts.jsonl"), round_file(crew, state.round, "lessons.jsonl")
-    earlier = lessons_until(crew, state.round - 1)
+    target, earlier = round_file(crew, state.round, "verdicts.jsonl"), lessons_until(crew, state.round - 1)
     inputs = {"candidates": digest([one.id for one in candidates]), "earlier": digest([one.id for one in earlier]),
-              "settings": crew.settings.curate.model_dump()}  # fmt: skip
+              "settings": crew.settings.curate.model_dump(),
+              "evidence": evidence(crew, state) if crew.settings.curate.verify else {}}  # fmt: skip
     update = budgeted(
         crew, state,
         lambda: crew.folder.once(target, inputs, lambda: write_records(target, judge(crew, state, candidates, earlier))),
@@ -151,14 +128,27 @@ def curate(state: State, crew: Crew) -> Update:
     if update:
         return update
     verdicts = read_records(target, Verdict)
-    kept = lessons_of(candidates, verdicts)
-    made_from = {"verdicts": [verdict.model_dump() for verdict in verdicts]}
-    crew.folder.once(lessons, made_from, lambda: write_records(lessons, kept))
-    accepted = tell_verdicts(crew, state.round, candidates, verdicts)
-    if accepted:
-        return {"accepted": accepted}
-    stop_early(crew, state.round, state.best, StopReason.NO_LESSONS)
-    return {"accepted": 0, "stop": StopReason.NO_LESSONS.value}
+    if crew.settings.curate.review and any(verdict.accepted for verdict in verdicts):
+        return {"reviewing": True}
+    return keep(crew, state, candidates, verdicts)
+
+
+def review(state: State, crew: Crew) -> Update:
+    """Wait until a person has decided about each lesson, and keep what the person leaves."""
+    from langgraph.types import interrupt
+
+    docket = open_docket(crew, state.round)
+    while docket.waiting:  # the loop asks a person, then this node runs again
+        interrupt({"round": state.round})
+        docket = open_docket(crew, state.round)
+    candidates = read_records(round_file(crew, state.round, "candidates.jsonl"), Candidate)
+    before, target = round_file(crew, state.round, "verdicts.jsonl"), round_file(crew, state.round, "reviewed.jsonl")
+    inputs = {
+        "verdicts": content_hash(before),
+        "decisions": [docket.decided[case.candidate.id].model_dump() for case in docket.cases],
+    }
+    crew.folder.once(target, inputs, lambda: write_records(target, docket.verdicts(read_records(before, Verdict))))
+    return keep(crew, state, candidates, read_records(target, Verdict), docket.edits())
 
 
 def claim(state: State, crew: Crew) -> Update:

@@ -48,6 +48,10 @@ class TeacherSettings(Record):
     """A server that cannot be used for this long ends the run; it can be resumed."""
     max_attempts: int = Field(default=5, ge=1)
     """A request that fails by itself is tried this often."""
+    replay: str | None = None
+    """A finished run whose replies are used again: its folder. Costs nothing; a question that is not in it stops the run."""
+    replay_then_ask: bool = False
+    """With `replay`: whether the teacher named here is asked what the replayed run does not hold."""
     check_items: int = Field(default=200, ge=0)
     """How many seeds the teacher itself is examined on before it may teach; 0 for none."""
 
@@ -59,6 +63,10 @@ class MineSettings(Record):
     """Examine each seed with a student that was not trained on it, or (as in the paper) on what it was trained on."""
     folds: int = Field(default=3, ge=2)
     """Parts of `mine` for out-of-fold mining: k students, each trained on the rest of the seeds and all lessons."""
+    margin: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """A right choice counts as a failure too when it leads the next best by less than this, in nats; null: never."""
+    named: int = Field(default=48, ge=0)
+    """Where answers are written: how many failures a round the teacher names the missing skill of. 0: the eval set's skills."""
 
 
 class StopSettings(Record):

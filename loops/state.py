@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-GRAPH_VERSION = 1
+GRAPH_VERSION = 2
 """Raised whenever nodes, their order or the state change: an older run is refused instead of silently 'finished'."""
 
 
@@ -27,6 +27,8 @@ class State(BaseModel):
     """Seeds the student got wrong when last mined."""
     accepted: int = 0
     """Lessons accepted in this round."""
+    reviewing: bool = False
+    """Whether this round's lessons wait for a person."""
     stop: str = ""
     """A StopReason once the loop is to end."""
     claimed: bool = False

@@ -1,4 +1,4 @@
-"""The teacher's part of a round: is it able to teach, and which of its candidates become lessons.
+"""Is the teacher able to teach, and is there budget for it?
 
 Nothing is sent that could pass the budget; when a cap stands in the way the loop ends with what it has.
 """
@@ -13,11 +13,9 @@ from loops.decide import StopReason
 from loops.state import State
 from loops.stats import score
 from loops.telling import counting, say_score, stop_early
-from student.records import Attempt, Candidate, Lesson, Seed, Verdict, read_records, write_records
-from student.similar import TextIndex
-from teacher.curate import answer_request, read_answer, sift, verify
+from student.records import Attempt, Seed, read_records, write_records
+from teacher.answers import answer_request, read_answer
 from teacher.errors import BudgetSpent
-from teacher.requests import Reply
 
 Update = dict[str, Any]
 
@@ -46,33 +44,15 @@ def check_teacher(crew: Crew, state: State) -> Update:
 def teacher_attempts(crew: Crew, state: State, seeds: Sequence[Seed]) -> list[Attempt]:
     """The teacher's own answers to seeds, scored like a student's."""
     progress = counting(crew, state.round, "baseline", len(seeds), "item", "teacher on mine")
-    requests = [answer_request(crew.sheet(), seed.prompt) for seed in seeds]
+    requests = [answer_request(crew.sheet(), seed.prompt, seed.choices) for seed in seeds]
     replies = crew.teacher().ask_all(requests, round=state.round, on_done=lambda at, reply: progress(1))
     attempts: list[Attempt] = []
     for seed, reply in zip(seeds, replies, strict=True):
-        answer = read_answer(reply) if isinstance(reply, Reply) else None
+        answer = read_answer(reply)
         right = answer is not None and crew.same_answer(seed.answer, answer)
         outcome = "right" if right else "malformed" if answer is None else "wrong"
         attempts.append(Attempt(item_id=seed.id, output=answer or "", outcome=outcome, score=float(right)))
     return attempts
-
-
-def judge(crew: Crew, state: State, candidates: Sequence[Candidate], earlier: Sequence[Lesson]) -> list[Verdict]:
-    """All verdicts of a round, one per candidate, in order."""
-    known = TextIndex()
-    for one in (*crew.evals.seeds, *earlier):
-        known.add(one.id, one.prompt)
-    verdicts = sift(candidates, crew.evals.seeds, known, crew.evals.held_out.guard(), crew.settings.curate)
-    if not crew.settings.curate.verify:
-        return verdicts
-    asked = [at for at, verdict in enumerate(verdicts) if verdict.accepted]
-    requests = [answer_request(crew.sheet(), candidates[at].prompt) for at in asked]
-    progress = counting(crew, state.round, "curate", len(asked), "item", "teacher answers afresh")
-    replies = crew.teacher().ask_all(requests, round=state.round, on_done=lambda at, reply: progress(1))
-    for at, reply in zip(asked, replies, strict=True):
-        answer = read_answer(reply) if isinstance(reply, Reply) else None
-        verdicts[at] = verify(candidates[at], answer, crew.same_answer)
-    return verdicts
 
 
 def budgeted(crew: Crew, state: State, work: Callable[[], object]) -> Update:

@@ -8,7 +8,7 @@ from loops.crew import Crew
 from loops.decide import SENTENCES, Decision, StopReason
 from loops.state import State
 from loops.stats import score
-from student.records import Attempt, Candidate, Verdict
+from student.records import Attempt, Candidate, Lesson, Verdict
 
 
 def say_score(crew: Crew, state: State, name: str, split: str, attempts: Sequence[Attempt]) -> None:
@@ -29,8 +29,10 @@ def stop_early(crew: Crew, number: int, best: int, reason: StopReason) -> None:
     tell_decision(crew, number, Decision(best=best, reason=reason, sentence=sentence))
 
 
-def tell_verdicts(crew: Crew, number: int, candidates: Sequence[Candidate], verdicts: Sequence[Verdict]) -> int:
-    """One event per candidate; returns how many were accepted."""
+def tell_verdicts(
+    crew: Crew, number: int, candidates: Sequence[Candidate | Lesson], verdicts: Sequence[Verdict]
+) -> int:
+    """One event per candidate, which is told by its last form; returns how many were accepted."""
     by_id = {candidate.id: candidate for candidate in candidates}
     for verdict in verdicts:
         one = by_id[verdict.candidate_id]

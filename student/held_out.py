@@ -6,15 +6,16 @@ with a reason to reject it or None. Every opening of `test` is written to the ru
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
-from student.records import HeldOutItem
-from student.similar import TextIndex
+from student.copies import CAUTIOUS, LONG, Copies
+from student.records import HeldOutItem, Item, Seed
 
 Guard = Callable[[str], str | None]
 """Told a text; returns why it may not be used, without quoting any held-out text, or None."""
-TOO_CLOSE = 0.6
-"""Character 4-gram overlap from which a text counts as a copy of a held-out item."""
+LONG_ANSWER = 12
+"""Answers of so many words are guarded as questions are: a shorter one may well be right elsewhere."""
 
 
 class HeldOut:
@@ -22,7 +23,6 @@ class HeldOut:
 
     def __init__(self, select: Sequence[HeldOutItem], test: Sequence[HeldOutItem]) -> None:
         self._select, self._test = tuple(select), tuple(test)
-        self._index: TextIndex | None = None
 
     def sizes(self) -> dict[str, int]:
         """How many items each split holds."""
@@ -41,14 +41,42 @@ class HeldOut:
         record()
         return self._test
 
-    def guard(self) -> Guard:
-        """The only thing about these items that leaves this room on the teacher's side."""
-        index = TextIndex()
-        for item in (*self._select, *self._test):
-            index.add(item.id, item.prompt)
+    def guard(self, seeds: Sequence[Seed] = (), share: float | None = None) -> Guard:
+        """The only thing about these items that leaves this room on the teacher's side.
+
+        `seeds` show what wording the task itself repeats. `share` is how much of an item's words, weighed, another text
+        may not have; by default the seeds say (see `Copies`). Ask about each text of a candidate by itself: its question,
+        its question with its own choices, and its answer when that is long.
+        """
+        items = (*self._select, *self._test)
+        asked = Counter(text for item in (*items, *seeds) for text in (item.prompt, *_said(item)))
+        choices = {item.choices for item in (*items, *seeds)}
+        labels = min(choices) if len(choices) == 1 else ()
+        prompts = Copies(_questions(items, asked, labels), _questions(seeds, asked, labels), share)
+        told = {seed.answer for seed in seeds}.union(*(item.choices for item in items))
+        answers = Counter(item.answer for item in items if len(item.answer.split()) >= LONG_ANSWER)
+        own = [answer for answer, times in answers.items() if times == 1 and answer not in told]
+        replies = Copies(own, [seed.answer for seed in seeds], share or CAUTIOUS, quotes=False)
 
         def check(text: str) -> str | None:
-            _, similarity = index.nearest(text)
-            return f"{similarity:.2f} alike a held-out item" if similarity >= TOO_CLOSE else None
+            if way := prompts.way(text):
+                return f"{way} a held-out item"
+            return f"{way} a held-out answer" if (way := replies.way(text)) else None
 
         return check
+
+
+def _said(item: Item) -> list[str]:
+    """What the user says in a chat, message by message: long ones, which may be questions by themselves."""
+    return [turn.content for turn in item.turns if turn.role == "user" and len(turn.content.split()) >= LONG]
+
+
+def _questions(items: Sequence[Item], asked: Counter[str], labels: tuple[str, ...]) -> list[str]:
+    """What is asked. Choices that are an item's own are part of it, all of it where several items ask the same words."""
+    texts = list[str]()
+    for item in items:
+        own = item.choices != labels
+        texts += [item.prompt] * (not own or asked[item.prompt] == 1)
+        texts += [" ".join((item.prompt, *item.choices))] * own
+        texts += [text for text in _said(item) if asked[text] == 1]
+    return texts

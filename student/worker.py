@@ -7,41 +7,29 @@ nothing is lost but the time since the job began.
 
 from __future__ import annotations
 
-import json
-import os
-import queue
-import subprocess
-import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from student.errors import StudentError
+from student.pipe import Ended, Failed, OnMessage, Pipe
+from student.pipe import Stopped as StudentStopped
 from student.prompting import Ask
 from student.records import Example, Item, Question
 
-OnMessage = Callable[[dict[str, Any]], None]
-"""Told about progress: `{"step", "steps", "loss", "tokens_per_second"}` or `{"done", "total"}`."""
-
-
-class StudentStopped(Exception):
-    """The run was asked to stop while the student was at work."""
+__all__ = ["OnMessage", "StudentStopped", "StudentWorker", "question_of"]
 
 
 class StudentWorker:
     """One student process."""
 
     def __init__(self, load: dict[str, Any], log: Path, should_stop: Callable[[], bool]) -> None:
-        self._load, self._log, self._should_stop = load, log, should_stop
-        self._process: subprocess.Popen[str] | None = None
-        self._lines: queue.Queue[str] = queue.Queue()
+        self._load, self._pipe = load, Pipe("student.child", log, should_stop)
         self.loaded: dict[str, Any] = {}
 
     def start(self) -> dict[str, Any]:
         """Start the process and load the model; returns the machine and the model's size."""
-        if self._process is None:
-            self._spawn()
+        if not self._pipe.running:
             self.loaded = self._call({"job": "load", **self._load}, lambda message: None)
         return self.loaded
 
@@ -67,69 +55,20 @@ class StudentWorker:
 
     def close(self) -> None:
         """End the process."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def _spawn(self) -> None:
-        environment = {**os.environ, "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}
-        root = str(Path(__file__).resolve().parent.parent)
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH")]))
-        with self._log.open("a") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "student.child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
-                text=True, encoding="utf-8", env=environment, start_new_session=True,
-            )  # fmt: skip
-        self._lines = queue.Queue()
-        threading.Thread(target=_pump, args=(self._process.stdout, self._lines), daemon=True).start()
+        self._pipe.close()
 
     def _call(self, job: dict[str, Any], on: OnMessage) -> dict[str, Any]:
-        assert self._process is not None and self._process.stdin is not None
         try:
-            self._process.stdin.write(json.dumps(job) + "\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            raise self._died() from None
-        while True:
-            message = self._next()
-            if "result" in message:
-                return message["result"]
-            if "error" in message:
-                raise StudentError(message["error"]) if message["kind"] == "fixable" else RuntimeError(message["error"])
-            on(message)
-
-    def _next(self) -> dict[str, Any]:
-        while True:
-            if self._should_stop():
-                self.close()
-                raise StudentStopped
-            try:
-                line = self._lines.get(timeout=0.2)
-            except queue.Empty:
-                continue
-            if not line:
-                raise self._died()
-            return json.loads(line)
-
-    def _died(self) -> StudentError:
-        assert self._process is not None
-        code = self._process.wait()
-        self._process = None
-        tail = self._log.read_text(errors="replace").strip().splitlines()[-3:]
-        return StudentError(
-            f"The student's process ended unexpectedly (exit {code}); perhaps the machine ran out of memory. Its last words, in "
-            f"{self._log}: {' / '.join(tail) or 'none'}. Resume the run to go on where it stopped."
-        )
+            return self._pipe.call(job, on)
+        except Failed as error:
+            raise StudentError(str(error)) if error.fixable else RuntimeError(str(error)) from None
+        except Ended as error:
+            raise StudentError(
+                f"The student's process ended unexpectedly ({error}); perhaps the machine ran out of memory. More is in "
+                f"{self._pipe.log}. Resume the run to go on where it stopped."
+            ) from None
 
 
 def question_of(item: Item | Question) -> dict[str, Any]:
     """What is asked, without the answer, as the child reads it."""
     return Question(prompt=item.prompt, turns=item.turns, choices=item.choices).model_dump()
-
-
-def _pump(stream: IO[str] | None, lines: queue.Queue[str]) -> None:
-    assert stream is not None
-    for line in stream:
-        lines.put(line)
-    lines.put("")

@@ -1,65 +1,73 @@
-"""Group the student's failures into named weaknesses and share the round's lessons out among them.
+"""Group the student's failures into named weaknesses: what to teach, before it is decided how much of it.
 
-With fixed labels a weakness is a confusion: items of one label taken for another. With written answers it is a skill.
-Lessons go to the largest weaknesses in proportion to their size, at least a request's worth to each; the rest are listed
-with none and come up again in the next round if they last. Truncated and malformed answers are counted but not taught:
-they are a matter of length and format.
+With fixed labels a weakness is a confusion: items of one label taken for another. Where every item has choices of its own it
+is a skill of the eval set. Where answers are written, what is missing is named by the teacher (`teacher.naming`), failure by
+failure, and the eval set's skill stands in where it was not. A right answer that was nearly wrong belongs to no confusion:
+what the student nearly said is not known.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from student.records import Failure, Weakness
+from teacher.naming import Name, typical
+from teacher.sheet import TaskSheet
 
 MOST = 24
 """Weaknesses beyond this many are merged into their label's or skill's own group."""
+STAND_IN = (" wrong", " missed")
+"""How a weakness's name ends where the eval set's skill stands in for a name of its own."""
 
 
-def diagnose(failures: Sequence[Failure], round_number: int, lessons: int, least: int = 1) -> list[Weakness]:
-    """Weaknesses, largest first, with `lessons` candidates shared out among them, `least` or none to each."""
-    groups = _groups(failures)
-    shares = share_out([len(group) for group in groups.values()], lessons, least)
+def find_weaknesses(
+    sheet: TaskSheet, failures: Sequence[Failure], names: Mapping[str, Name], round_number: int
+) -> list[Weakness]:  # fmt: skip
+    """Weaknesses, largest first, with no lessons yet. `names`: what the teacher says is missing, by seed."""
+    groups = _groups(failures, lambda one: _name(sheet, one, names))
+    if len(groups) > MOST:
+        groups = _groups(failures, lambda one: _missed(sheet, one))
     return [
-        Weakness(id=f"{round_number:03d}-{number:02d}", name=name, failures=tuple(group), lessons=share)
-        for number, ((name, group), share) in enumerate(zip(groups.items(), shares, strict=True), 1)
-    ]
+        Weakness(
+            id=f"{round_number:03d}-{number:02d}", name=name, failures=tuple(members), lessons=0,
+            skill=_shared([_skill(sheet, one) for one in members]), wrong_move=_wrong_move(sheet, members, names),
+        )
+        for number, (name, members) in enumerate(groups.items(), 1)
+    ]  # fmt: skip
 
 
-def _groups(failures: Sequence[Failure]) -> dict[str, list[Failure]]:
+def _groups(failures: Sequence[Failure], name: Callable[[Failure], str]) -> dict[str, list[Failure]]:
     groups: dict[str, list[Failure]] = defaultdict(list)
     for failure in failures:
-        groups[_name(failure)].append(failure)
-    if len(groups) > MOST:
-        groups = defaultdict(list)
-        for failure in failures:
-            groups[f"{failure.seed.skill or 'anything'} missed"].append(failure)
-    ranked = sorted(groups.items(), key=lambda entry: (-len(entry[1]), entry[0]))
-    return dict(ranked)
+        groups[name(failure)].append(failure)
+    return dict(sorted(groups.items(), key=lambda entry: (-len(entry[1]), entry[0])))
 
 
-def _name(failure: Failure) -> str:
-    if failure.seed.choices:
+def _name(sheet: TaskSheet, failure: Failure, names: Mapping[str, Name]) -> str:
+    if sheet.labels and failure.barely:
+        return f"{failure.seed.answer} barely right"
+    if sheet.labels:
         return f"{failure.seed.answer} taken for {failure.wrong_answer}"
-    return f"{failure.seed.skill or 'answers'} wrong"
+    known = names.get(failure.seed.id)
+    return known.skill if known else f"{failure.seed.skill or 'answers'}{STAND_IN[0]}"
 
 
-def share_out(sizes: Sequence[int], total: int, least: int = 1) -> list[int]:
-    """`total` split over the largest sizes: `least` each while there are enough, the rest in proportion.
+def _missed(sheet: TaskSheet, failure: Failure) -> str:
+    return f"{_skill(sheet, failure) or 'anything'}{STAND_IN[1]}"
 
-    By largest remainder; the smallest get nothing when `total` does not go round.
-    """
-    shares = [0] * len(sizes)
-    if not sizes or total < 1:
-        return shares
-    ranked = sorted(range(len(sizes)), key=lambda at: (-sizes[at], at))
-    served = ranked[: max(1, total // max(1, least))]
-    floor = min(least, total // len(served))
-    left, whole = total - floor * len(served), sum(sizes[at] for at in served)
-    for at in served:
-        shares[at] = floor + left * sizes[at] // whole
-    by_remainder = sorted(served, key=lambda at: (-(left * sizes[at] % whole), ranked.index(at)))
-    for at in by_remainder[: total - sum(shares)]:
-        shares[at] += 1
-    return shares
+
+def _skill(sheet: TaskSheet, failure: Failure) -> str:
+    return failure.seed.answer if sheet.labels else failure.seed.skill
+
+
+def _shared(skills: Sequence[str]) -> str:
+    return skills[0] if len(set(skills)) == 1 else ""
+
+
+def _wrong_move(sheet: TaskSheet, members: Sequence[Failure], names: Mapping[str, Name]) -> str:
+    """What was said instead; or, of what the teacher says the members did, the most typical."""
+    if sheet.labels:
+        said = _shared([one.wrong_answer for one in members if not one.barely] or [""])
+        return f"says {said}" if said else ""
+    return typical([names[one.seed.id].wrong_move for one in members if one.seed.id in names])

@@ -2,8 +2,8 @@
 
 `TeacherUnusable`: a person has to change something; the message is one paragraph (what, where, do this), and the run
 can be resumed afterwards. `BudgetSpent` and `Stopped` are not failures: everything bought so far is in the ledger.
-`TryAgain` never leaves the room: a backend raises it for one attempt, and the client decides when to send again.
-No message ever holds the key: the backend strikes it out of what servers say.
+`TryAgain` and its kinds never leave the room: a backend raises them for one attempt, and the client decides whether to
+send again. No message ever holds the key: the backend strikes it out of what servers say.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ class Stopped(TeacherError):
 class TryAgain(TeacherError):
     """One attempt failed in a way that another attempt may not."""
 
+    advice = "Check that the server runs and that this machine reaches it"
+    """What a person can do when it keeps happening."""
+
     def __init__(
         self, reason: str, detail: str = "", *, charged: bool = True, retry_after: float | None = None
     ) -> None:
@@ -50,5 +53,15 @@ class TryAgain(TeacherError):
 class BadReply(TryAgain):
     """The server said 200 and sent something that is no chat completion: a web page, half a body, no choices."""
 
+    advice = "Check that the address is that of an OpenAI-compatible API (it usually ends in /v1)"
+
     def __init__(self, detail: str) -> None:
         super().__init__("bad-reply", detail)
+
+
+class Refused(TryAgain):
+    """The server will not serve this very request (too long, filtered, malformed): the same words meet the same no."""
+
+    def __init__(self, reason: str, detail: str, advice: str) -> None:
+        super().__init__(reason, detail, charged=False)
+        self.advice = advice

@@ -1,167 +1,174 @@
-"""Write the requests for new lessons, and read the candidates out of the replies.
+"""Plan the requests for new lessons by the mix of strategies, and read the candidates out of the replies.
 
-Strategy `contrast`: the teacher sees real items the student got wrong, the right answer **and the student's wrong one**, and
-writes new items. Where labels are fixed every request names the answer its items must have, so a reply carries texts only,
-and a third of a confusion's lessons come from the other side of the confused boundary. Spread matters as much as aim:
-requests rotate through the failures of a weakness and through manners of writing, a few items a request.
+In: weaknesses, each with its share of the round's lessons. The lessons of a weakness are cut into requests and these are
+dealt to the strategies by weight, exactly and evenly over the weaknesses (`deal`). Out: orders, each a request with what its
+candidates will be filed under. The same inputs give the same requests, byte for byte.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
 
-from pydantic import Field
-
-from student.records import Candidate, Failure, Record, Weakness, text_hash
-from teacher.prompts import conversation, template
+from student.records import Candidate, Seed, Weakness, text_hash
+from teacher.errors import TeacherUnusable
 from teacher.replies import read_object
-from teacher.requests import Reply, Request
+from teacher.requests import Reply
+from teacher.shares import share_out
 from teacher.sheet import TaskSheet
+from teacher.strategies import STRATEGIES
+from teacher.strategies.order import Desk, Order, slices
+from teacher.strategies.rephrase import rephrase
+from teacher.strategies.settings import GenerateSettings
+from teacher.taxonomy import read_taxonomy
 
-MANNERS = (
-    "short and lower case, a few words only",
-    "polite, two sentences, with the circumstances",
-    "hurried, with a typo and missing punctuation",
-    "rambling, with irrelevant detail before the point",
-    "matter-of-fact, one sentence with a concrete name or number",
-    "annoyed, because it happened before",
-)
+__all__ = ["GenerateSettings", "Order", "check_strategies", "plan_orders", "read_candidates", "rephrased_candidates"]
 
-
-class GenerateSettings(Record):
-    """How lessons are asked for."""
-
-    lessons: int = Field(default=60, ge=1)
-    """Candidates asked for in a round."""
-    per_request: int = Field(default=4, ge=1, le=50)
-    """Candidates asked for in one request: more are cheaper, fewer are more varied."""
-    examples: int = Field(default=3, ge=1, le=50)
-    """Failures shown in one request."""
-    other_side: float = Field(default=0.34, ge=0, le=1)
-    """With fixed labels: the share of a confusion's lessons whose answer is the label the student said instead."""
-    temperature: float = Field(default=0.9, ge=0, le=2)
-    """Sampling temperature of the teacher when it writes."""
-    tokens_per_lesson: int = Field(default=90, ge=8)
-    """The reply's limit, per candidate asked for."""
+MOST_CHOICES = 20
+"""A reply with more choices than this for one item is no item."""
 
 
-@dataclass(frozen=True)
-class Order:
-    """One request for lessons, and what its candidates will be filed under."""
-
-    request: Request
-    """What is sent."""
-    weakness: Weakness
-    """What it is aimed at."""
-    shown: tuple[Failure, ...]
-    """The failures in the prompt; the first is the parent."""
-    answer: str | None
-    """The answer every item must have; None where the teacher writes it."""
-    count: int
-    """How many items are asked for."""
+def check_strategies(sheet: TaskSheet, settings: GenerateSettings) -> None:
+    """Refuse a mix that makes no sense for the task, before a run is made. Raises TeacherUnusable."""
+    used = {name for name, weight in settings.mix.items() if weight > 0}
+    if "errors" in used and (sheet.labels or sheet.own_choices):
+        raise TeacherUnusable(
+            "generate.mix asks for `errors`, but answers of this eval set are picked from choices: the strategy makes texts with "
+            "an error whose answer is the correction or the kind of error, written out. Take `errors` out of the mix, or use an "
+            "eval set of kind: generate."
+        )
+    if {"errors", "rephrase"} <= used:
+        raise TeacherUnusable(
+            "generate.mix asks for `errors` and `rephrase`, but the typos of `rephrase` would be errors that no answer speaks of. "
+            "Take one of them out of the mix."
+        )
+    if "taxonomy" in used:
+        if not settings.taxonomy:
+            raise TeacherUnusable(
+                "generate.mix asks for `taxonomy`, but no tree is named. Set generate.taxonomy to the folder of an InstructLab "
+                "taxonomy, or take `taxonomy` out of the mix."
+            )
+        read_taxonomy(Path(settings.taxonomy).expanduser())
 
 
 def plan_orders(
-    sheet: TaskSheet, weaknesses: Sequence[Weakness], settings: GenerateSettings, round_number: int, seed: int
-) -> list[Order]:
-    """Every request of the round, in a fixed order: the same inputs give the same requests, byte for byte."""
-    orders: list[Order] = []
-    for weakness in weaknesses:
-        for part, (answer, count) in enumerate(_parts(weakness, settings)):
-            shown = _rotate(weakness.failures, part, settings.examples)
-            number = len(orders)
-            manner = MANNERS[(number + round_number) % len(MANNERS)]
-            request = _request(sheet, shown, answer, count, manner, settings, seed + 1000 * round_number + number)
-            orders.append(Order(request, weakness, shown, answer, count))
+    sheet: TaskSheet, weaknesses: Sequence[Weakness], settings: GenerateSettings, round_number: int, seed: int,
+    seeds: Sequence[Seed] = (),
+) -> list[Order]:  # fmt: skip
+    """Every request of the round, in a fixed order. `seeds`: what may be shown besides the failures."""
+    desk = _desk(sheet, weaknesses, settings, round_number, seed, seeds)
+    orders, written = list[Order](), Counter[str]()
+    for weakness, name, lessons in deal(weaknesses, settings):
+        if name in STRATEGIES:
+            made = STRATEGIES[name](desk, weakness, lessons, written[name])
+            written[name] += len(made)
+            orders += made
     return orders
 
 
-def _parts(weakness: Weakness, settings: GenerateSettings) -> list[tuple[str | None, int]]:
-    """(answer, count) of each request for one weakness."""
-    first = weakness.failures[0]
-    if not first.seed.choices:
-        return [(None, count) for count in _slices(weakness.lessons, settings.per_request)]
-    other = int(weakness.lessons * settings.other_side) if first.wrong_answer in first.seed.choices else 0
-    other = (
-        other if other >= settings.per_request // 2 else 0
-    )  # a request for one item costs nearly as much as for four
-    near = [(first.seed.answer, count) for count in _slices(weakness.lessons - other, settings.per_request)]
-    return [*near, *((first.wrong_answer, count) for count in _slices(other, settings.per_request))]
+def rephrased_candidates(
+    sheet: TaskSheet, weaknesses: Sequence[Weakness], settings: GenerateSettings, round_number: int, seed: int
+) -> tuple[list[Candidate], int]:
+    """The candidates of the mix that no teacher is asked for, and how many there should be."""
+    desk = _desk(sheet, weaknesses, settings, round_number, seed, ())
+    parts = [(weakness, lessons) for weakness, name, lessons in deal(weaknesses, settings) if name == "rephrase"]
+    return [one for weakness, lessons in parts for one in rephrase(desk, weakness, lessons)], sum(n for _, n in parts)
 
 
-def _slices(total: int, most: int) -> list[int]:
-    """`total` in parts of at most `most`, as even as they come."""
-    parts = -(-total // most)
-    return [total // parts + (at < total % parts) for at in range(parts)]
+def _desk(
+    sheet: TaskSheet, weaknesses: Sequence[Weakness], settings: GenerateSettings, round_number: int, seed: int,
+    seeds: Sequence[Seed],
+) -> Desk:  # fmt: skip
+    known = {one.id: one for one in seeds or (each.seed for weakness in weaknesses for each in weakness.failures)}
+    leaves = read_taxonomy(Path(settings.taxonomy).expanduser()) if settings.mix.get("taxonomy", 0) > 0 else []
+    return Desk(sheet, tuple(known[name] for name in sorted(known)), settings, round_number, seed, tuple(leaves))
 
 
-def _rotate(failures: Sequence[Failure], part: int, count: int) -> tuple[Failure, ...]:
-    start = part * count % len(failures)
-    turned = [*failures[start:], *failures[:start]]
-    return tuple(turned[:count])
+def deal(weaknesses: Sequence[Weakness], settings: GenerateSettings) -> list[tuple[Weakness, str, int]]:
+    """(weakness, strategy, lessons): whose lessons are written by whom.
+
+    Requests, not lessons, are dealt, since half a request costs nearly as much as a whole one. How many each strategy gets
+    in the round is exact to the largest remainder, and each one's are spread evenly over the round.
+    """
+    parts = [(weakness, count) for weakness in weaknesses for count in slices(weakness.lessons, settings.per_request)]
+    dealt = Counter[tuple[str, str]]()
+    for (weakness, count), name in zip(parts, spread(settings.mix, len(parts)), strict=True):
+        dealt[weakness.id, name] += count
+    return [
+        (weakness, name, dealt[weakness.id, name])
+        for weakness in weaknesses for name in settings.mix if dealt[weakness.id, name]
+    ]  # fmt: skip
 
 
-def _request(
-    sheet: TaskSheet, shown: Sequence[Failure], answer: str | None, count: int, manner: str,
-    settings: GenerateSettings, seed: int,
-) -> Request:  # fmt: skip
-    words = {"count": str(count), "noun": sheet.noun, "manner": manner}
-    if answer is None:
-        user = template("contrast_open_user", **words)
-    else:
-        user = template(
-            "contrast_user", **words, answer=answer, right=shown[0].seed.answer, wrong=shown[0].wrong_answer
-        )
-    items = [
-        {"question": one.seed.prompt, "right_answer": one.seed.answer, "wrong_answer": one.wrong_answer}
-        for one in shown
-    ]
-    data: dict[str, Any] = {"items": items, "lessons": count}
-    return Request(
-        purpose="write",
-        messages=conversation(template("contrast", task=sheet.task, noun=sheet.noun), user, data),
-        json_schema=_schema(answer is None, count),
-        max_tokens=settings.tokens_per_lesson * count + 20,
-        temperature=settings.temperature,
-        seed=seed,
-    )
-
-
-def _schema(with_answer: bool, count: int) -> dict[str, Any]:
-    text = {"type": "string"}
-    pair = {
-        "type": "object",
-        "properties": {"question": text, "answer": text},
-        "required": ["question", "answer"],
-        "additionalProperties": False,
-    }
-    items = {"type": "array", "items": pair if with_answer else text, "minItems": count, "maxItems": count}
-    return {"type": "object", "properties": {"items": items}, "required": ["items"], "additionalProperties": False}
+def spread(weights: Mapping[str, float], total: int) -> list[str]:
+    """`total` names in proportion to their weights, each one's places as evenly apart as they come."""
+    names = [name for name, weight in weights.items() if weight > 0]
+    counts = dict(zip(names, share_out([weights[name] for name in names], total, least=0), strict=True))
+    places = [((at + 0.5) / counts[name], rank, name) for rank, name in enumerate(names) for at in range(counts[name])]
+    return [name for _, _, name in sorted(places)]
 
 
 def read_candidates(order: Order, reply: Reply, key: str, round_number: int) -> list[Candidate]:
     """The candidates in a reply: at most as many as were asked for, those of another form left out."""
     value = read_object(reply.text)
     rows = value.get("items") if value else None
-    found = [_pair(row, order.answer) for row in rows] if isinstance(rows, list) else []
-    parent = order.shown[0].seed
-    return [
-        Candidate(
-            id=text_hash(key, str(at)), prompt=pair[0].strip(), answer=pair[1].strip(), choices=parent.choices,
-            skill=pair[1].strip() if parent.choices else parent.skill, round=round_number,
-            weakness_id=order.weakness.id, parent_id=parent.id, strategy="contrast", request_key=key,
-        )
-        for at, pair in enumerate(found[: order.count]) if pair is not None
-    ]  # fmt: skip
+    found = (
+        [_item(order, at, row) for at, row in enumerate(cast("list[Any]", rows)[: order.count])]
+        if isinstance(rows, list)
+        else []
+    )
+    return [_candidate(order, key, at, item, round_number) for at, item in enumerate(found) if item is not None]
 
 
-def _pair(row: Any, answer: str | None) -> tuple[str, str] | None:
-    """Question and answer of one element, or None when it is not of the form asked for."""
+Item = tuple[str, str, tuple[str, ...]]
+"""Question, answer, choices."""
+
+
+def _item(order: Order, at: int, row: Any) -> Item | None:
+    """One element of a reply, or None when it is not of the form asked for."""
+    given = order.want.answers[at] if order.want.answers else None
     if isinstance(row, str):
-        return (row, answer) if answer is not None else None
+        return (row.strip(), given, order.choices) if given is not None and order.form == "text" else None
     if not isinstance(row, dict):
         return None
-    question, given = row.get("question"), row.get("answer", answer)  # type: ignore[reportUnknownMemberType]
-    return (question, given) if isinstance(question, str) and isinstance(given, str) else None
+    fields = {str(name): value for name, value in cast("dict[Any, Any]", row).items()}
+    if order.form == "error":
+        return _error(fields, given)
+    question, answer = fields.get("question"), fields.get("answer", given)
+    if not (isinstance(question, str) and isinstance(answer, str)):
+        return None
+    if order.form == "choice":
+        return _choice(question.strip(), answer.strip(), fields.get("wrong_choices"))
+    return question.strip(), answer.strip(), order.choices
+
+
+def _error(fields: Mapping[str, Any], kind: str | None) -> Item | None:
+    """A text with an error; None where nothing was broken."""
+    correct, question = fields.get("correct"), fields.get("question")
+    if not (isinstance(correct, str) and isinstance(question, str)) or correct.split() == question.split():
+        return None
+    return question.strip(), (correct if kind is None else kind).strip(), ()
+
+
+def _choice(question: str, answer: str, wrong: Any) -> Item | None:
+    """An item with choices of its own, the right one at a place that depends on nothing but their texts."""
+    if not isinstance(wrong, list) or not all(isinstance(one, str) for one in cast("list[Any]", wrong)):
+        return None
+    others = dict.fromkeys(one.strip() for one in cast("list[str]", wrong))
+    choices = sorted({answer, *others}, key=lambda one: text_hash(question, one))
+    whole = answer and all(others) and answer not in others and 2 <= len(choices) <= MOST_CHOICES
+    return (question, answer, tuple(choices)) if whole else None
+
+
+def _candidate(order: Order, key: str, at: int, item: Item, round_number: int) -> Candidate:
+    question, answer, choices = item
+    want, parent = order.want, order.want.parent
+    # Where no skills are given the label is the skill, of a new item too.
+    skill = answer if order.form == "text" and parent.skill == parent.answer else parent.skill
+    return Candidate(
+        id=text_hash(key, str(at)), prompt=question, answer=answer, choices=choices, skill=skill, round=round_number,
+        weakness_id=want.weakness_id, parent_id=parent.id, strategy=want.strategy, request_key=key,
+        shown_ids=tuple(one.id for one in want.shown),
+    )  # fmt: skip

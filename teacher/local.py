@@ -86,6 +86,14 @@ class LocalServer:
             raise
         return self
 
+    def check(self) -> None:
+        """For whoever cannot reach the server: raises TeacherUnusable where it has ended, so that nobody waits for it."""
+        child = self._child
+        code = None if child is None else child.poll()
+        if code is not None:
+            how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+            raise self._failure(f"its server {how} while it was in use")
+
     def close(self) -> None:
         """End the child; harmless when it has ended or was never started."""
         child, self._child = self._child, None

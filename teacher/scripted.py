@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
@@ -27,11 +27,27 @@ class _Failure(BaseModel):
     question: str
     right_answer: str
     wrong_answer: str = ""
+    choices: list[str] = []
+
+
+class _Error(BaseModel):
+    error: str = ""
 
 
 class _WriteData(BaseModel):
-    items: list[_Failure] = []
+    real: list[_Failure] = []
+    answer: str = ""
+    write: list[_Error] = []
     lessons: int = 0
+
+
+class _Mistake(BaseModel):
+    question: str
+    right_answer: str = ""
+
+
+class _NameData(BaseModel):
+    mistakes: list[_Mistake] = []
 
 
 class _AnswerData(BaseModel):
@@ -56,7 +72,10 @@ class ScriptedTeacher:
         data, written = _data(request), {}
         try:
             if request.purpose == "write":
-                written = self._write(_WriteData.model_validate(data), request.key(self.served_by))
+                asked = _WriteData.model_validate(data)
+                written = self._write(asked, _fields(request), request.key(self.served_by))
+            elif request.purpose == "name":
+                written = self._name(_NameData.model_validate(data))
             elif request.purpose == "answer":
                 written = self._answer(_AnswerData.model_validate(data))
         except ValidationError as error:
@@ -72,28 +91,46 @@ class ScriptedTeacher:
             completion_tokens=len(text.split()),
         )
 
-    def _write(self, data: _WriteData, key: str) -> dict[str, object]:
-        if not data.items:
+    def _write(self, data: _WriteData, fields: tuple[str, ...], key: str) -> dict[str, object]:
+        if not data.real:
             return {"items": []}
-        return {"items": [self._item(data.items, f"{key}/{position}") for position in range(data.lessons)]}
+        rows = [self._item(data, f"{key}/{position}") for position in range(data.lessons)]
+        return {"items": [_in_form(row, fields, f"{key}/{at}") for at, row in enumerate(rows)]}
 
-    def _item(self, failures: list[_Failure], name: str) -> dict[str, str]:
+    def _item(self, data: _WriteData, name: str) -> dict[str, str]:
         """Halves of two seeds that share the right answer; the failure itself stands in where there are no such two."""
-        failure = _pick(failures, name, "failure")
-        alike = [seed.prompt for seed in self.seeds if seed.answer == failure.right_answer] or [failure.question]
+        failure = _pick(data.real, name, "failure")
+        right = data.answer or failure.right_answer
+        flawed, copied = _fraction(name, "flawed") < self.flaws, _fraction(name, "kind") < 0.5
+        labels = sorted({seed.answer for seed in self.seeds} - {right})
+        # Where the answer is given a wrong label is a text of another label.
+        meant = _pick(labels, name, "label") if data.answer and flawed and not copied and labels else right
+        alike = [seed.prompt for seed in self.seeds if seed.answer == meant] or [failure.question]
         first = _pick(alike, name, "first")
         others = [prompt for prompt in alike if prompt != first]
         others = others or [seed.prompt for seed in self.seeds if seed.prompt != first] or [first]
         question = _joined(first, _pick(others, name, "second"))
-        if _fraction(name, "flawed") >= self.flaws:
-            return {"question": question, "answer": failure.right_answer}
-        if _fraction(name, "kind") < 0.5:
-            return {"question": first, "answer": failure.right_answer}
+        if not flawed or data.answer:
+            return {"question": first if flawed and copied else question, "answer": right}
+        if copied:
+            return {"question": first, "answer": right}
         return {"question": question, "answer": self._wrong_label(failure, name)}
 
     def _wrong_label(self, failure: _Failure, name: str) -> str:
         others = sorted({seed.answer for seed in self.seeds} - {failure.right_answer})
         return failure.wrong_answer or (_pick(others, name, "label") if others else failure.right_answer)
+
+    def _name(self, data: _NameData) -> dict[str, object]:
+        """What is missing is what the seed's skill is, or its answer, or its first words."""
+        if not data.mistakes:
+            return {}
+        skills = {seed.prompt: seed.skill for seed in self.seeds}
+        rows = [
+            {"skill": skills.get(one.question) or " ".join(one.question.split()[:2]) or "anything",
+             "wrong_move": f"does not say {one.right_answer}"}
+            for one in data.mistakes
+        ]  # fmt: skip
+        return {"mistakes": rows}
 
     def _answer(self, data: _AnswerData) -> dict[str, object]:
         """The answer of the seed that shares most words with the question; the smallest id wins a tie."""
@@ -105,6 +142,29 @@ class ScriptedTeacher:
             if overlap > most:
                 best, most = seed.answer, overlap
         return {"answer": best or (data.choices[0] if data.choices else "")}
+
+
+def _fields(request: Request) -> tuple[str, ...]:
+    """What an item of the reply consists of by the request's schema; nothing for a plain text or without a schema."""
+    found: Any = (request.json_schema or {}).get("properties", {}).get("items", {}).get("items", {})
+    return tuple(found.get("properties", {})) or (("text",) if found else ())
+
+
+def _in_form(row: dict[str, str], fields: tuple[str, ...], name: str) -> object:
+    """An item as the schema has it."""
+    if fields == ("text",):
+        return row["question"]
+    if "correct" in fields:
+        return {"correct": row["answer"], "question": _broken(row["answer"])}
+    if "wrong_choices" in fields:
+        return {**row, "wrong_choices": [f"{row['answer']} {word}" for word in ("not", "or so")]}
+    return row
+
+
+def _broken(text: str) -> str:
+    """The text with its last two words swapped; of a single word, with its last letter doubled."""
+    *before, last = text.split() or [""]
+    return " ".join([*before[:-1], last, *before[-1:]]) if before and before[-1] != last else f"{text}{text[-1:]}"
 
 
 def _data(request: Request) -> Mapping[str, object]:

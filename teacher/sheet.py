@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from student.records import Record
 
 
@@ -13,6 +15,10 @@ class TaskSheet(Record):
     noun: str
     """What one item is called: ticket, question, review."""
     labels: tuple[str, ...] = ()
-    """The fixed labels; empty where answers are written."""
+    """The fixed labels; empty where answers are written, and where every item has choices of its own."""
+    meanings: dict[str, str] = Field(default={})
+    """What belongs to each label, said again where a request names one; empty where that is not known."""
+    own_choices: bool = False
+    """Whether every item has choices of its own."""
     answer_tokens: int = 160
     """For written answers: how long the teacher's own answer may be."""

@@ -6,6 +6,7 @@ real address on loopback. Only what has to be a process of its own (a closed pip
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shlex
@@ -35,6 +36,8 @@ from dry_run import (
     table_student,
     words,
 )
+
+from teacher.book import open_readonly
 
 MINE = ["--evals", str(ERRANDS), "--student", "builtin:tiny", "--teacher", "scripted"]
 KEY = "sk-test-5e1f0c3b9a7d"
@@ -394,3 +397,24 @@ def test_a_student_that_cannot_be_loaded_is_told_and_the_run_goes_on_when_it_can
     assert "Traceback" not in err and err.count("\n") == 1
     assert str(tmp_path / "model") in err and "llm2llm resume errands-1" in err
     assert bought(runs / "errands-1") == {} if (runs / "errands-1" / "ledger.sqlite").exists() else True
+
+
+def test_a_finished_runs_replies_serve_another_run(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Same questions, no teacher: the replayed run makes the same lessons and buys nothing."""
+    finished = finished_run(tmp_path_factory.getbasetemp())
+    arguments = words("run", "--ui", "quiet", "--set", f"teacher.replay={finished}", "--name", "again", runs=tmp_path)
+    code, _, err = finish(start(tmp_path / "cache", arguments))
+    assert code == 0, err
+    lessons = Path("rounds/001/lessons.jsonl")
+    again = [json.loads(line) for line in (tmp_path / "again-1" / lessons).read_text().splitlines()]
+    first = [json.loads(line) for line in (finished / lessons).read_text().splitlines()]
+    assert [one["prompt"] for one in again] == [one["prompt"] for one in first]
+    with contextlib.closing(open_readonly(tmp_path / "again-1" / "ledger.sqlite")) as book:
+        spent = book.totals()
+    assert (spent.requests, spent.tokens) == (0, 0) and spent.replayed
+
+
+def test_replaying_a_run_that_is_not_there_is_a_paragraph(tmp_path: Path) -> None:
+    code, _, err = finish(start(tmp_path, words("run", "--set", "teacher.replay=nowhere", runs=tmp_path)))
+    assert code == 2 and "nowhere" in err and "Traceback" not in err
+    assert not list(tmp_path.glob("errands-*"))

@@ -1,160 +1,42 @@
-"""The client against a real HTTP server on loopback that misbehaves in every way we could think of."""
+"""The client against a real HTTP server on loopback: what is sent, what is kept, and when it stops.
+
+What a server can do wrong is in test_teacher_server_failures.py; the server and the client's desk in misbehaving.py.
+"""
 
 from __future__ import annotations
 
 import json
 import socket
-import struct
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
+from misbehaving import (
+    KEY,
+    Act,
+    Desk,
+    Handler,
+    completion,
+    cut_short,
+    drip,
+    hang,
+    html,
+    ok,
+    page,
+    question,
+    reset,
+    serving,
+    status,
+    text,
+)
 
-from teacher.client import Client, OpenAIBackend, read_retry_after
+from teacher.client import Client
+from teacher.completion import read_retry_after
 from teacher.errors import BadReply, BudgetSpent, Stopped, TeacherUnusable, TryAgain
 from teacher.ledger import Budget, Ledger
-from teacher.requests import Failed, Message, Reply, Request
-
-KEY = "sk-very-secret"
-Act = Callable[["Handler"], None]
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Answers with the server's next act; the last one is repeated."""
-
-    protocol_version = "HTTP/1.1"
-    server: Any
-
-    def do_POST(self) -> None:
-        server = self.server
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        with server.lock:
-            server.seen.append((dict(self.headers), body))
-            act = server.acts.pop(0) if len(server.acts) > 1 else server.acts[0]
-        act(self)
-
-    def send(self, status: int, body: bytes, kind: str = "application/json", **headers: str) -> None:
-        self.send_response(status)
-        more = {name.replace("_", "-"): value for name, value in headers.items()}
-        for name, value in {"content-type": kind, "content-length": str(len(body)), **more}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up on a slow act is what some tests are about."""
-
-
-def completion(text: str | None = "yes", reason: str = "stop", **more: Any) -> dict[str, Any]:
-    choice = {"index": 0, "finish_reason": reason, "message": {"role": "assistant", "content": text} | more}
-    return {"choices": [choice], "usage": {"prompt_tokens": 11, "completion_tokens": 2}}
-
-
-def page(value: Any) -> Act:
-    return lambda handler: handler.send(200, value if isinstance(value, bytes) else json.dumps(value).encode())
-
-
-def status(code: int, error: dict[str, Any] | None = None, **headers: str) -> Act:
-    body = json.dumps({"error": error or {"message": f"no, says {code}"}}).encode()
-    return lambda handler: handler.send(code, body, **headers)
-
-
-def html(handler: Handler) -> None:
-    handler.send(200, b"<html>Please log in</html>", "text/html")
-
-
-def cut_short(handler: Handler) -> None:
-    body = json.dumps(completion()).encode()
-    handler.send(200, body[:20], content_length=str(len(body)))
-    handler.close_connection = True
-
-
-def reset(handler: Handler) -> None:
-    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    handler.close_connection = True
-    handler.connection.close()
-
-
-def hang(handler: Handler) -> None:
-    handler.server.over.wait(20)
-
-
-def drip(handler: Handler) -> None:
-    """A byte of a header now and then: each restarts the SDK's timeout."""
-    while not handler.server.over.wait(0.05):
-        handler.wfile.write(b"HTTP/1.1 200 OK\r\nx-wait: "[:1])
-        handler.wfile.flush()
-
-
-ok = page(completion())
-
-
-@contextmanager
-def serving(*acts: Act) -> Iterator[Any]:
-    server: Any = Server(("127.0.0.1", 0), Handler)
-    server.acts, server.seen, server.lock, server.over = list(acts), [], threading.Lock(), threading.Event()
-    server.url = f"http://127.0.0.1:{server.server_port}/v1"
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.over.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-class Desk:
-    """A client with its ledger, its events and a sleep that takes no time."""
-
-    def __init__(self, path: Path, url: str, **options: Any) -> None:
-        self.events: list[tuple[str, dict[str, Any]]] = []
-        self.slept: list[float] = []
-        self.ledger = Ledger(path / "ledger.sqlite", options.pop("budget", Budget()))
-        timeout = options.pop("timeout", 10.0)
-        structured = options.pop("structured", "json_schema")
-        self.backend = OpenAIBackend(url, "tiny", options.pop("api_key", KEY), structured, timeout)
-        options = {"max_attempts": 3, "deadline_seconds": 300.0} | options
-        self.client = Client(self.backend, self.ledger, emit=self.emit, sleep=self.slept.append, **options)
-
-    def emit(self, name: str, **fields: Any) -> None:
-        self.events.append((name, fields))
-
-    def ask(self, *requests: Request, **options: Any) -> list[Reply | Failed]:
-        return self.client.ask_all(requests, round=1, **options)
-
-    def retries(self) -> list[str]:
-        return [fields["reason"] for name, fields in self.events if name == "retry"]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.ledger.close()
-        self.backend.close()
-
-
-def question(number: int = 0, **changes: Any) -> Request:
-    fields: dict[str, Any] = {"purpose": "answer", "max_tokens": 50, "temperature": 0.0, "seed": 1}
-    messages = [Message(role="user", content=f"question {number}")]
-    return Request.model_validate(fields | {"messages": messages} | changes)
-
-
-def text(answer: Reply | Failed) -> str:
-    assert isinstance(answer, Reply), answer
-    return answer.text
+from teacher.openai_backend import OpenAIBackend
+from teacher.requests import Failed, Reply, Request
 
 
 def test_answers_come_in_the_order_asked_and_each_question_is_sent_once(tmp_path: Path) -> None:
@@ -253,7 +135,7 @@ def test_what_a_person_must_fix_is_said_at_once(tmp_path: Path, act: Act, said: 
             desk.ask(question(1), question(2))
         assert len(server.seen) == 1
         assert desk.ledger.totals().tokens == 0
-        assert "'tiny'" in str(refused.value)
+        assert f"tiny@{server.url}" in str(refused.value) or f"'tiny' at '{server.url}" in str(refused.value)
         assert KEY not in str(refused.value)
 
 

@@ -1,6 +1,7 @@
 """Every candidate gets one verdict with one reason: each check finds what it is for, and hostile text passes none.
 
-Copies are judged by the index the loop uses; the guard and the teacher's second answer are plain callables.
+Copies are judged by the index the loop uses; the guard is a plain callable. Answers and who says what about them are the
+matter of `test_teacher_witnesses.py`.
 """
 
 from __future__ import annotations
@@ -10,34 +11,34 @@ from typing import Any
 
 import pytest
 
-from student.records import Candidate, Seed, Verdict
+from student.records import Candidate, Lesson, Seed, Verdict
 from student.similar import TextIndex
-from teacher.curate import CurateSettings, answer_request, lessons_of, read_answer, sift, verify
-from teacher.requests import Reply
-from teacher.sheet import TaskSheet
+from teacher.balance import balance
+from teacher.curate import CurateSettings, Edit, lessons_of, read_answer, sift
+from teacher.requests import Failed, Reply
 
 LABELS = ("printer", "hardware")
 SEEDS = [
     Seed(id="s1", prompt="The printer on floor two eats every second sheet", answer="printer", choices=LABELS),
     Seed(id="s2", prompt="My laptop's hinge is broken", answer="hardware", choices=LABELS),
 ]
-SHEET = TaskSheet(task="Sort.", noun="ticket", labels=LABELS)
 
 
-def candidate(prompt: str, answer: str = "printer", id: str = "c", choices: tuple[str, ...] = LABELS) -> Candidate:
-    return Candidate(
-        id=id, prompt=prompt, answer=answer, choices=choices, round=1, weakness_id="w", parent_id="s1",
-        strategy="contrast", request_key="k",
-    )  # fmt: skip
+def candidate(
+    prompt: str, answer: str = "printer", id: str = "c", choices: tuple[str, ...] = LABELS, **more: Any
+) -> Candidate:
+    about = {"round": 1, "weakness_id": "w", "parent_id": "s1", "strategy": "contrast", "request_key": "k", **more}
+    return Candidate(id=id, prompt=prompt, answer=answer, choices=choices, **about)
 
 
 def sifted(
-    *candidates: Candidate, guard: Callable[[str], str | None] = lambda text: None, **settings: Any
-) -> list[Verdict]:
+    *candidates: Candidate, guard: Callable[[str], str | None] = lambda text: None, seeds: list[Seed] = SEEDS,
+    **settings: Any,
+) -> list[Verdict]:  # fmt: skip
     known = TextIndex()
-    for seed in SEEDS:
+    for seed in seeds:
         known.add(seed.id, seed.prompt)
-    return sift(candidates, SEEDS, known, guard, CurateSettings(**settings))
+    return sift(candidates, seeds, known, guard, CurateSettings(**settings))
 
 
 def reason(prompt: str, answer: str = "printer", **more: Any) -> str:
@@ -93,6 +94,73 @@ def test_a_held_out_copy_is_refused_with_the_guards_words() -> None:
     assert (verdict.reason, verdict.detail) == ("held-out", "0.93 alike a held-out item")
 
 
+def test_the_guard_is_asked_about_all_that_could_be_a_copy() -> None:
+    asked: list[str] = []
+
+    def noted(text: str) -> None:
+        asked.append(text)
+
+    long = "because the toner was empty, the tray was open and nobody had pressed the green button"
+    sifted(candidate(GOOD), candidate("Why is nothing printed?", long, choices=()), guard=noted)
+    assert asked == [GOOD, "Why is nothing printed?", long]
+    asked.clear()
+    own = [seed.model_copy(update={"choices": ("yes", "no", f"maybe {seed.id}")}) for seed in SEEDS]
+    sifted(
+        candidate("Is it on?", "on", choices=("on", "off")), seeds=own, guard=noted
+    )  # fmt: skip
+    assert asked == ["Is it on?", "Is it on? on off"]
+
+
+@pytest.mark.parametrize("token", ["<|im_end|>", "\x1b[2J"])
+def test_choices_a_teacher_wrote_are_looked_at_too(token: str) -> None:
+    assert not sifted(candidate(GOOD, "on", choices=("on", f"off {token}")))[0].accepted
+
+
+# --- language
+
+PLAIN = "The printer in the kitchen is out of toner and I have no key for it"
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["Der Drucker in der Küche ist leer und ich habe keinen Schlüssel für das Fach",
+     "L'imprimante de la cuisine est vide et je ne trouve pas la clé du tiroir avec les cartouches",
+     "Принтер на кухне пуст, и у меня нет ключа", "厨房里的打印机没有墨粉了，我也没有钥匙", "المطبخ فارغة وليس لدي مفتاح"],
+)  # fmt: skip
+def test_another_language_than_the_seeds_is_refused(prompt: str) -> None:
+    assert reason(prompt) == "language"
+    seeds = [Seed(id="x", prompt=prompt, answer="printer", choices=LABELS)]
+    known = candidate(f"{prompt} 10 {prompt[::-1]}")
+    assert sifted(known, seeds=seeds, duplicate=1.0)[0].reason == "accepted", "it is the seeds' own language here"
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [PLAIN, "toner empty pls", "What does the German word Schadenfreude mean?", "HP LaserJet 4050n: PC LOAD LETTER",
+     "¿What is the meaning of 'el pollo loco'?", "x = 3; y = 4; x * y?", "🖨️ 🔥 ???!", "Σ α_i for i in 1..n, what is it?"],
+)  # fmt: skip
+def test_names_formulas_and_quotations_are_no_other_language(prompt: str) -> None:
+    assert reason(prompt) == "accepted"
+
+
+def test_written_answers_have_the_language_of_the_seeds_answers() -> None:
+    seeds = [
+        Seed(id="1", prompt="Say it in French: the cat is black", answer="le chat est noir et il est dans la maison"),
+        Seed(id="2", prompt="Say it in French: I have a dog", answer="j'ai un chien et il est avec nous"),
+    ]
+    asked = "Say it in French: the lamp that I bought is broken"
+    french, english = (
+        "la lampe que j'ai achetée est dans le bureau et elle ne marche pas",
+        "the lamp that I have is broken",
+    )
+    good = candidate(asked, french, choices=(), id="a")
+    bad = candidate("Say it in French: where are you from", english, choices=(), id="b")
+    assert [one.reason for one in sifted(good, bad, seeds=seeds)] == ["accepted", "language"]
+
+
+# --- copies
+
+
 def test_the_second_of_two_copies_is_refused() -> None:
     first, second, third = sifted(
         candidate(GOOD, id="a"), candidate(GOOD + "!", id="b"), candidate(GOOD + " 7", id="c")
@@ -100,6 +168,35 @@ def test_the_second_of_two_copies_is_refused() -> None:
     assert (first.reason, second.reason) == ("accepted", "duplicate")
     assert third.reason in ("duplicate", "near-duplicate")
     assert second.detail == "a"
+
+
+def test_two_sides_of_a_confusion_may_be_alike() -> None:
+    pair = candidate(GOOD, id="a"), candidate(GOOD.replace("toner", "screws"), "hardware", id="b")
+    assert [one.reason for one in sifted(*pair)] == ["accepted", "accepted"]
+    elsewhere = pair[1].model_copy(update={"weakness_id": "another"})
+    same_side = pair[1].model_copy(update={"answer": "printer"})
+    assert sifted(pair[0], elsewhere)[1].reason == "near-duplicate"
+    assert sifted(pair[0], same_side)[1].reason == "near-duplicate"
+
+
+def test_one_text_with_two_answers_is_no_contrast() -> None:
+    assert [one.reason for one in sifted(candidate(GOOD, id="a"), candidate(GOOD.upper(), "hardware", id="b"))] == [
+        "accepted",
+        "duplicate",
+    ]
+
+
+def rephrased(prompt: str, id: str = "r", parent: str = "s1") -> Candidate:
+    return candidate(prompt, id=id, strategy="rephrase", request_key="", parent_id=parent)
+
+
+def test_a_rephrased_seed_may_be_like_its_own_parent_and_like_nothing_else() -> None:
+    near = SEEDS[0].prompt.replace("second", "other")
+    assert sifted(rephrased(near))[0].reason == "accepted"
+    assert sifted(rephrased(SEEDS[0].prompt.lower()))[0].reason == "accepted"
+    assert sifted(rephrased(SEEDS[0].prompt))[0].reason == "duplicate", "that is no rephrasing at all"
+    assert sifted(rephrased(near, parent="s2"))[0].reason == "near-duplicate"
+    assert [one.reason for one in sifted(rephrased(near), rephrased(near + "s", id="r2"))][1] == "near-duplicate"
 
 
 def test_a_refused_text_does_not_stand_in_the_way_of_a_good_one() -> None:
@@ -124,20 +221,56 @@ def test_verdicts_come_one_each_and_in_order() -> None:
     assert [verdict.candidate_id for verdict in sifted(*many)] == [str(at) for at in range(10)]
 
 
-def test_the_second_answer_is_asked_without_a_hint_of_the_first() -> None:
-    request = answer_request(SHEET, GOOD)
-    said = "\n".join(message.content for message in request.messages)
-    assert GOOD in said and request.temperature == 0
-    assert request.json_schema is not None
-    assert request.json_schema["properties"]["answer"]["enum"] == list(LABELS)
-    assert request == answer_request(SHEET, GOOD)
+# --- balance
 
 
-def test_the_teacher_must_agree_with_itself() -> None:
-    same = lambda expected, given: expected == given  # noqa: E731
-    assert verify(candidate(GOOD), "printer", same).accepted
-    assert verify(candidate(GOOD), "hardware", same).reason == "answer-disagrees"
-    assert verify(candidate(GOOD), None, same).reason == "no-second-answer"
+def balanced(candidates: list[Candidate], beliefs: list[float], earlier: list[Lesson], **more: Any) -> list[str]:
+    verdicts = [
+        Verdict(candidate_id=one.id, accepted=True, reason="accepted", belief=sure)
+        for one, sure in zip(candidates, beliefs, strict=True)
+    ]
+    return [one.reason for one in balance(candidates, verdicts, more.get("seeds", TEN), earlier, more.get("most", 1.5))]
+
+
+TEN = [
+    Seed(id=str(at), prompt=f"seed {at}", answer=LABELS[at % 2], skill=LABELS[at % 2], choices=LABELS)
+    for at in range(10)
+]
+
+
+def test_no_label_gets_more_than_its_share_and_the_least_believed_go_first() -> None:
+    # 10 seeds and 10 lessons: with 1.5 times an even share a label may have 15 of 20 rows, 5 of them seeds.
+    flood = [candidate(f"lesson {at}", id=str(at)) for at in range(10)]
+    assert balanced(flood, [0.9] * 10, []) == ["accepted"] * 10
+    assert balanced(flood, [0.9] * 10, [], most=1.2) == ["accepted"] * 7 + ["balance"] * 3
+    unsure = [0.6, 0.9, 0.9, 0.5, 0.9, 0.9, 0.9, 0.9, 0.9, 0.55]
+    trimmed = balanced(flood, unsure, [], most=1.2)
+    assert [at for at, why in enumerate(trimmed) if why == "balance"] == [0, 3, 9]
+
+
+def test_lessons_of_earlier_rounds_count_as_well() -> None:
+    earlier = [Lesson(**candidate(f"old {at}", id=f"old {at}").model_dump()) for at in range(10)]
+    flood = [candidate(f"lesson {at}", id=str(at)) for at in range(10)]
+    assert balanced(flood, [0.9] * 10, earlier).count("balance") == 3  # 22.5 of 30 rows, 15 of them taken
+    other = [candidate(f"lesson {at}", "hardware", id=str(at)) for at in range(10)]
+    assert balanced(other, [0.9] * 10, earlier).count("balance") == 0
+
+
+def test_skills_are_kept_in_balance_where_answers_are_written() -> None:
+    seeds = [Seed(id=str(at), prompt=f"seed {at}", answer=str(at), skill=("sums", "rates")[at % 2]) for at in range(10)]
+    flood = [candidate(f"lesson {at}", "7", id=str(at), choices=(), skill="rates") for at in range(10)]
+    assert balanced(flood, [0.9] * 10, [], seeds=seeds, most=1.2).count("balance") == 3
+    plain = [seed.model_copy(update={"skill": ""}) for seed in seeds]
+    assert balanced(flood, [0.9] * 10, [], seeds=plain, most=1.0).count("balance") == 0
+
+
+def test_balance_leaves_rejected_candidates_and_their_reasons_alone() -> None:
+    flood = [candidate(f"lesson {at}", id=str(at)) for at in range(3)]
+    verdicts = [Verdict(candidate_id=one.id, accepted=False, reason="too-long") for one in flood]
+    assert balance(flood, verdicts, TEN, [], 1.0) == verdicts
+
+
+# --- lessons
 
 
 @pytest.mark.parametrize(
@@ -154,7 +287,17 @@ def test_an_answer_is_a_text_or_a_number(text: str, answer: str | None) -> None:
     assert read_answer(Reply(text=text, finish_reason="stop")) == answer
 
 
+def test_a_request_that_failed_holds_no_answer() -> None:
+    assert read_answer(Failed(reason="timeout", detail="")) is None
+
+
 def test_only_accepted_candidates_become_lessons_and_keep_all_they_had() -> None:
     pair = [candidate(GOOD, id="a"), candidate(SEEDS[0].prompt, id="b")]
     (lesson,) = lessons_of(pair, sifted(*pair))
     assert lesson.model_dump() == pair[0].model_dump()
+
+
+def test_a_lesson_says_what_a_person_made_of_it() -> None:
+    one = candidate(GOOD, id="a")
+    (lesson,) = lessons_of([one], sifted(one), {"a": Edit(prompt="Who refills the toner?", answer="hardware")})
+    assert (lesson.prompt, lesson.answer, lesson.parent_id) == ("Who refills the toner?", "hardware", one.parent_id)

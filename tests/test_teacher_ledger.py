@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import sqlite3
 import stat
 import threading
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from misbehaving import WatchedLedger
 
-from teacher.errors import BudgetSpent, TeacherUnusable
+from teacher.book import Book, open_readonly
+from teacher.client import Client
+from teacher.errors import BudgetSpent, TeacherUnusable, TryAgain
 from teacher.ledger import Budget, Ledger, Prices
-from teacher.requests import Message, Reply, Request
+from teacher.requests import Message, Origin, Reply, Request
 
 NO_CAPS = Budget()
 
@@ -103,6 +109,217 @@ def test_a_late_failure_does_not_take_a_reply_away(tmp_path: Path) -> None:
         assert ledger.find("k") == says()
 
 
+def test_usage_beyond_what_was_reserved_is_not_believed(tmp_path: Path) -> None:
+    prices = Prices(prompt_per_million=1, completion_per_million=1)
+    with Ledger(tmp_path / "l.sqlite", NO_CAPS, prices) as ledger:
+        ledger.reserve(ask(), "k", 1)
+        before = ledger.totals()
+        ledger.settle("k", says(prompt=10**9, new=3))
+        after = ledger.totals()
+        assert (after.tokens, after.charged_money) == (before.tokens, before.charged_money)
+        assert (after.prompt_tokens, after.money, after.reserved_tokens) == (None, None, before.tokens)
+        entry = ledger.entry("k")
+        assert entry and entry.reply and (entry.reply.text, entry.reply.prompt_tokens) == ("hi", None)
+        assert "1000000000 + 3" in entry.error
+
+
+def test_a_reply_that_cost_nothing_was_still_a_request(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "l.sqlite", Budget(max_requests=1)) as ledger:
+        ledger.reserve(ask(), "k", 1)
+        ledger.settle("k", says(prompt=0, new=0))
+        assert (ledger.totals().requests, ledger.totals().failed) == (1, 0)
+        with pytest.raises(BudgetSpent, match=r"raise budget\.requests"):
+            ledger.reserve(ask("more"), "k2", 1)
+
+
+# --- who spent what
+
+
+def test_spending_is_told_apart_by_purpose_tag_and_round(tmp_path: Path) -> None:
+    now = [100.0]
+    prices = Prices(prompt_per_million=1e6, completion_per_million=2e6)
+    with Ledger(tmp_path / "l.sqlite", NO_CAPS, prices, clock=lambda: now[0]) as ledger:
+        for number, (purpose, tag, took) in enumerate(
+            [("write", "contrast", 4), ("write", "skill", 2), ("answer", "contrast", 1)]
+        ):
+            ledger.reserve(ask(purpose=purpose, tag=tag), f"k{number}", number % 2)
+            now[0] += took
+            ledger.settle(f"k{number}", says())
+        ledger.release("k3", "busy", ledger.reserve(ask(tag="skill"), "k3", 1))
+        most = ask().most_tokens()
+        ledger.forfeit("k4", "timeout", ledger.reserve(ask(tag="skill"), "k4", 1))
+    with open_readonly(tmp_path / "l.sqlite") as book:
+        by_tag, by_purpose, by_round = book.spend_by("tag"), book.spend_by("purpose"), book.spend_by("round")
+        whole = book.totals()
+    assert {tag: (one.requests, one.failed, one.tokens) for tag, one in by_tag.items()} == {
+        "contrast": (2, 0, 20), "skill": (2, 1, 10 + most)
+    }  # fmt: skip
+    assert [by_tag[tag].seconds for tag in ("contrast", "skill")] == [5, 2]
+    assert by_purpose["answer"].money == pytest.approx(13)
+    assert list(by_round) == ["0", "1"]
+    for groups in (by_tag, by_purpose, by_round):
+        assert sum(one.tokens for one in groups.values()) == whole.tokens
+        assert sum(one.requests for one in groups.values()) == whole.requests
+
+
+def test_a_tag_is_no_part_of_the_question(tmp_path: Path) -> None:
+    assert ask(tag="contrast").key("t") == ask().key("t") == ask(tag="skill").key("t")
+    assert ask(tag="contrast").content() == ask(purpose="answer").content()
+    # As the first release made it: what was bought then is found again.
+    assert ask().key("t") == "e09014951e41168d0592d1fc3ad5113a984f9697a8da8d9df6f866f99f0e9cb0"
+
+
+def test_a_replayed_reply_is_free_whatever_the_budget_and_counted_apart(tmp_path: Path) -> None:
+    paid = says().model_copy(update={"origin": Origin(run="r-1", key="old", money=0.5)})
+    with Ledger(tmp_path / "l.sqlite", Budget(max_tokens=0)) as ledger:
+        ledger.adopt([(ask(), "k", paid), (ask("b"), "k2", paid)], 1)
+        spent = ledger.totals()
+        assert (spent.requests, spent.tokens, spent.charged_money, spent.prompt_tokens) == (0, 0, 0, 0)
+        assert (spent.replayed, spent.replayed_tokens, spent.replayed_money) == (2, 20, 1.0)
+        assert ledger.find("k") == paid
+        assert ledger.spend_by("purpose")["write"].replayed == 2
+
+
+# --- reading a run's ledger
+
+
+def test_a_book_is_read_without_touching_a_file(tmp_path: Path) -> None:
+    folder = tmp_path / "run #1?"
+    with Ledger(folder / "l.sqlite", NO_CAPS) as ledger:
+        ledger.reserve(ask(tag="t"), "k", 3)
+        ledger.settle("k", says())
+    folder.chmod(0o500)
+    before = (folder / "l.sqlite").read_bytes()
+    with open_readonly(folder / "l.sqlite") as book:
+        entry = book.entry("k")
+        assert entry and (entry.request, entry.reply, entry.round, entry.attempts) == (ask(tag="t"), says(), 3, 1)
+        assert book.entry("another") is None
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            book._db.execute("DELETE FROM requests")
+    folder.chmod(0o700)
+    assert [path.name for path in folder.iterdir()] == ["l.sqlite"]
+    assert (folder / "l.sqlite").read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not a database, but my notes" * 50])
+def test_where_there_is_no_ledger_none_is_made(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "l.sqlite"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(TeacherUnusable, match=r"l\.sqlite"):
+        open_readonly(path)
+    assert (path.read_bytes() if path.exists() else None) == content
+
+
+def test_the_book_of_a_writer_killed_in_the_middle_is_read_as_it_was_before(tmp_path: Path) -> None:
+    alive, killed = tmp_path / "alive", tmp_path / "killed"
+    with Ledger(alive / "l.sqlite", NO_CAPS) as ledger:
+        for number in range(9):
+            ledger.reserve(ask("x" * 5000), f"k{number}", 1)
+            ledger.settle(f"k{number}", says())
+        ledger._db.execute("PRAGMA cache_size = 2")  # so that half of it is in the file before it is committed
+        ledger._db.execute("BEGIN IMMEDIATE")
+        ledger._db.execute("UPDATE requests SET reply = 'half', request = request || 'more'")
+        shutil.copytree(alive, killed)
+        ledger._db.execute("ROLLBACK")
+    assert (killed / "l.sqlite-journal").exists()
+    before = {path.name: path.read_bytes() for path in killed.iterdir()}
+    with open_readonly(killed / "l.sqlite") as book:
+        assert book.totals().tokens == 90
+        assert book.find("k8") == says()
+    assert {path.name: path.read_bytes() for path in killed.iterdir()} == before
+
+
+def first_form(path: Path) -> None:
+    """A ledger as the first release wrote it, with one reply in it."""
+    db = sqlite3.connect(path)
+    db.executescript("""
+        CREATE TABLE requests (
+            key TEXT NOT NULL, attempt INTEGER NOT NULL, purpose TEXT NOT NULL, round INTEGER NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('reserved', 'settled', 'failed')),
+            charged_tokens INTEGER NOT NULL, charged_money REAL NOT NULL,
+            prompt_tokens INTEGER, completion_tokens INTEGER, money REAL, error TEXT,
+            started REAL NOT NULL, ended REAL, request TEXT NOT NULL, reply TEXT,
+            PRIMARY KEY (key, attempt)
+        );
+        CREATE INDEX spending ON requests
+            (state, purpose, charged_tokens, charged_money, prompt_tokens, completion_tokens, money);
+        PRAGMA user_version = 1;
+    """)
+    request, reply = ask().model_dump_json(exclude={"tag"}), says().model_dump_json(exclude={"model", "origin"})
+    row = ("k", 1, "write", 2, "settled", 10, 0.0, 7, 3, None, None, 5.0, 6.5, request, reply)
+    db.execute(f"INSERT INTO requests VALUES ({', '.join('?' * len(row))})", row)
+    db.commit()
+    db.close()
+
+
+def test_a_ledger_of_the_first_release_is_read_as_it_is_and_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    first_form(path)
+    before = path.read_bytes()
+    with open_readonly(path) as book:
+        check_first_form(book)
+        assert book.first_served_by() == ""
+    assert path.read_bytes() == before
+    with Ledger(path, NO_CAPS) as ledger:
+        check_first_form(ledger)
+        ledger.reserve(ask("more", tag="skill"), "k2", 2)
+    with Ledger(path, NO_CAPS) as ledger:
+        assert set(ledger.spend_by("tag")) == {"", "skill"}
+
+
+def check_first_form(book: Book) -> None:
+    assert book.find("k") == says()
+    assert (book.totals().tokens, book.totals().seconds) == (10, 1.5)
+    assert book.spend_by("tag")[""].requests == 1
+
+
+# --- nothing passes the budget
+
+
+class Moody:
+    """A backend that does something else with each question, and counts what it answered."""
+
+    served_by, slots = "moody", 4
+
+    def __init__(self, moods: list[str]) -> None:
+        self.moods, self.answered = moods, Counter[str]()
+        self.lock = threading.Lock()
+
+    def complete(self, request: Request) -> Reply:
+        name = request.messages[0].content
+        with self.lock:
+            mood = self.moods[int(name) % len(self.moods)]
+            if mood in ("busy", "server-error") and self.answered[f"{mood} {name}"] < 2:
+                self.answered[f"{mood} {name}"] += 1
+                raise TryAgain(mood, charged=mood != "busy")
+            self.answered[name] += 1
+        usage = {"silent": (None, None), "absurd": (10**9, 5), "dear": (40, 60), "zero": (0, 0)}.get(mood, (7, 3))
+        return says(name, *usage)
+
+
+MOODS = st.sampled_from(["good", "silent", "absurd", "dear", "zero", "busy", "server-error"])
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    moods=st.lists(MOODS, min_size=1, max_size=6), tokens=st.integers(0, 2500), requests=st.integers(0, 20),
+    money=st.floats(0, 2500, allow_nan=False),
+)  # fmt: skip
+def test_no_charge_passes_the_budget_and_nothing_is_bought_twice(
+    tmp_path_factory: pytest.TempPathFactory, moods: list[str], tokens: int, requests: int, money: float
+) -> None:
+    path, backend = tmp_path_factory.mktemp("ledger") / "l.sqlite", Moody(moods)
+    questions = [ask(str(number)) for number in range(14)]
+    prices = Prices(prompt_per_million=1e6, completion_per_million=1e6)
+    small = Budget(max_tokens=tokens, max_requests=requests, max_money=money)
+    for budget in (small, Budget(max_tokens=10**6)):
+        with WatchedLedger(path, budget, prices) as ledger, contextlib.suppress(BudgetSpent):
+            Client(backend, ledger, sleep=lambda seconds: None, max_attempts=4).ask_all(questions, round=1)
+    replies = {number: count for number, count in backend.answered.items() if " " not in number}
+    assert replies == {str(number): 1 for number in range(14)}
+
+
 def test_time_counts_only_while_a_request_is_in_flight_and_across_restarts(tmp_path: Path) -> None:
     now = [1000.0]
     with Ledger(tmp_path / "l.sqlite", NO_CAPS, clock=lambda: now[0]) as ledger:
@@ -163,7 +380,7 @@ def test_sums_do_not_read_prompts(tmp_path: Path) -> None:
     db = sqlite3.connect(tmp_path / "l.sqlite")
     plan = db.execute("EXPLAIN QUERY PLAN SELECT SUM(charged_tokens), SUM(money) FROM requests").fetchall()
     db.close()
-    assert "COVERING INDEX spending" in str(plan)
+    assert "COVERING INDEX sums" in str(plan)
 
 
 @settings(max_examples=25, deadline=None)

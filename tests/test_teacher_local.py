@@ -71,6 +71,16 @@ def test_a_server_comes_up_and_ends_with_the_block(model: Path, tmp_path: Path) 
     assert server.api_key not in log.read_text()
 
 
+def test_a_server_that_was_killed_is_not_waited_for(model: Path, tmp_path: Path) -> None:
+    with LocalServer(model, slots=3, context=512, log=tmp_path / "server.log") as server:
+        server.check()  # it is well
+        assert server._child is not None
+        server._child.kill()
+        server._child.wait()
+        with pytest.raises(TeacherUnusable, match=r"killed by signal 9 while it was in use[\s\S]*native noise"):
+            server.check()
+
+
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="watches a process by pidfd")
 def test_the_child_ends_when_its_parent_is_killed(model: Path) -> None:
     with subprocess.Popen(

@@ -13,14 +13,17 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from student.evals.address import Address, address, allowed
-from student.evals.hosted import TaskHost, open_task
+from student.evals.hosted import open_task
 from student.evals.items import OnProgress, read_items
+from student.evals.mapping import check_mapping
 from student.evals.plugins import call_plugin
 from student.evals.spec import ROLES, EvalError, EvalSpec, Part, read_spec
 from student.evals.splits import deal, split_items
-from student.grade import Answering, grade
+from student.evals.trouble import listed, shown
+from student.grade import Answering, RawAnswer, grade
 from student.held_out import HeldOut
 from student.prompting import Ask
 from student.records import Attempt, HeldOutItem, Item, Seed, Split
@@ -28,6 +31,18 @@ from student.similar import fold
 
 Parts = dict[str, list[Seed]]
 """Items by the name of their part; one part named "" when the source is in one piece."""
+
+
+class Host(Protocol):
+    """Scores answers in the place of the eval set's own scorer."""
+
+    def attempts(self, items: Sequence[Item], answers: Sequence[RawAnswer], answer: Answering) -> list[Attempt]:
+        """One attempt per item, in order; may ask the student more through `answer`."""
+        ...
+
+    def close(self) -> None:
+        """End what was opened for it."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -44,8 +59,10 @@ class EvalSet:
     """sha256 of the YAML and the data: another fingerprint is another eval set."""
     dropped: dict[str, int] = field(default_factory=dict)
     """Rows that are in no split, by reason."""
-    host: TaskHost | None = None
-    """The process in which a task written for another tool scores its own answers."""
+    notes: tuple[str, ...] = ()
+    """What a person should know about it before a run, in sentences."""
+    host: Host | None = None
+    """Who scores the answers, where that is not the eval set's own scorer: a hosted task or a plug-in."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -90,8 +107,12 @@ class Loaded:
     """sha256 of all that was read."""
     where: str
     """What a message calls it."""
-    host: TaskHost | None = None
-    """The process that scores a hosted task's answers."""
+    host: Host | None = None
+    """Who scores the answers, where that is not the eval set's own scorer."""
+    notes: Sequence[str] = ()
+    """What a person should know about a hosted task, in sentences."""
+    score_only: str = ""
+    """Why nothing can be learned from it; empty where something can."""
 
 
 def load_evals(
@@ -111,7 +132,7 @@ def load_evals(
     held = {role: [HeldOutItem(**item.model_dump()) for item in roles[role]] for role in ("select", "test")}
     return EvalSet(
         loaded.spec, tuple(roles["mine"]), HeldOut(held["select"], held["test"]), loaded.fingerprint,
-        dict(loaded.dropped), loaded.host,
+        dict(+loaded.dropped), tuple(loaded.notes), loaded.host,
     )  # fmt: skip
 
 
@@ -120,7 +141,7 @@ def read_parts(
     on_trouble: Callable[[EvalError], None] | None = None,
 ) -> Loaded:  # fmt: skip
     """Everything a source holds. `on_trouble` is told what is wrong with single rows; without it the first is raised."""
-    where = address(str(source), Path())
+    where = _address(str(source), Path(), "")
     allowed(where, allow_code)
     if where.kind == "file":
         raise EvalError(
@@ -130,11 +151,33 @@ def read_parts(
     if where.kind == "yaml":
         spec, _ = read_spec(Path(where.place))
         base = Path(where.place).parent
+        _stays_inside(spec, base, where.place)
     named = spec.source if isinstance(spec.source, dict) else {"": spec.source}
-    places = {part: address(text, base) for part, text in named.items()}
+    places = {part: _address(text, base, f"{where}: ") for part, text in named.items()}
     for place in places.values():
         allowed(place, allow_code)
+    if all(place.kind in ("file", "hub") for place in places.values()):
+        check_mapping(spec, str(where))
     return _read(spec, places, str(where), on_progress or (lambda done, total: None), on_trouble)
+
+
+def _address(text: str, folder: Path, where: str) -> Address:
+    """An address; what the file system says about an impossible one becomes a paragraph."""
+    try:
+        return address(text, folder)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise EvalError(f"{where}{shown(text)} is no path of this machine ({error}). Correct it.") from error
+
+
+def _stays_inside(spec: EvalSpec, folder: Path, where: str) -> None:
+    """Raises EvalError for a data file outside the YAML file's folder that is not named by its absolute path."""
+    for text in spec.source.values() if isinstance(spec.source, dict) else [spec.source]:
+        place = _address(text, folder, f"{where}: ")
+        if place.kind == "file" and not text.startswith(("/", "~")) and not Path(place.place).is_relative_to(folder):
+            raise EvalError(
+                f"{where}: the source {shown(text)} leads out of the folder of this file, to {place.place}. If that is meant, write the "
+                "absolute path, so that whoever runs this eval set sees what is read."
+            )
 
 
 def _read(
@@ -143,17 +186,43 @@ def _read(
 ) -> Loaded:  # fmt: skip
     first = next(iter(places.values()))
     if first.kind in ("lm-eval", "inspect"):
-        host = open_task(first, spec)
-        return Loaded(host.spec, host.parts, Counter(), _fingerprint(host.spec, host.parts), where, host)
+        host = open_task(places, spec)
+        print_of = _fingerprint(host.spec, host.parts, host.code)
+        return Loaded(host.spec, host.parts, host.dropped, print_of, where, host, host.notes, host.score_only)
     if first.kind in ("plugin", "code"):
-        spec, parts, dropped = call_plugin(first, spec)
-        return Loaded(spec, parts, dropped, _fingerprint(spec, parts), where)
+        found = call_plugin(first, spec, on_progress, on_trouble)
+        return Loaded(found.spec, found.parts, found.dropped, _fingerprint(found.spec, found.parts), where, found.host)
     parts, dropped = Parts(), Counter[str]()
     for part, place in places.items():
-        found, lost = read_items(spec, place, _hub_parts(spec), on_progress, on_trouble)
-        parts |= {part: found[""]} if list(found) == [""] else found
+        found, lost = read_items(spec, place, _hub_parts(spec) if not part else (), on_progress, on_trouble)
+        if not part:
+            parts |= found
+        elif len(found) == 1:
+            parts[part] = next(iter(found.values()))
+        else:
+            raise EvalError(
+                f"{where}: {str(place)!r}, which `source` calls {shown(part)}, has parts of its own ({listed(found)}). Name it alone."
+            )
         dropped.update(lost)
+    _one_name_each(parts, where)
     return Loaded(spec, parts, dropped, _fingerprint(spec, parts), where)
+
+
+def _one_name_each(parts: Parts, where: str) -> None:
+    """Raises EvalError for an id that means one question here and another there."""
+    known = dict[str, tuple[str, Seed]]()
+    for part, items in parts.items():
+        for item in items:
+            there, other = known.setdefault(item.id, (part, item))
+            if other is not item and (other.prompt, other.choices, other.turns) != (
+                item.prompt,
+                item.choices,
+                item.turns,
+            ):
+                raise EvalError(
+                    f"{where}: the id {shown(item.id)} is that of one item in {there!r} and of another in {part!r}. "
+                    "Give each its own, or leave out columns.id: a hash of the text then names each."
+                )
 
 
 def _hub_parts(spec: EvalSpec) -> tuple[str, ...]:
@@ -161,9 +230,10 @@ def _hub_parts(spec: EvalSpec) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part.source for part in spec.splits.values() if isinstance(part, Part)))
 
 
-def _fingerprint(spec: EvalSpec, parts: Parts) -> str:
+def _fingerprint(spec: EvalSpec, parts: Parts, code: str = "") -> str:
     """Of what an item is and how it is asked and scored; where the file lies is not part of it."""
-    total = hashlib.sha256(json.dumps(spec.model_dump(exclude={"source"}), sort_keys=True).encode())
+    total = hashlib.sha256(json.dumps(spec.model_dump(mode="json", exclude={"source"}), sort_keys=True).encode())
+    total.update(code.encode())
     for part, items in parts.items():
         total.update(part.encode())
         for item in items:
@@ -175,9 +245,13 @@ def deal_roles(loaded: Loaded, score_only: bool = False) -> dict[Split, list[See
     """Who gets which items. Raises EvalError when a role that is needed would be empty."""
     spec, parts = loaded.spec, loaded.parts
     wanted: dict[Split, Part] = {role: part for role, part in spec.splits.items() if isinstance(part, Part)}
-    if not wanted and list(parts) != [""]:
-        wanted = _usual_roles(parts)
-    roles = _by_part(loaded, wanted) if wanted else _in_one_piece(loaded, score_only)
+    usual = _usual_roles(parts)
+    one_piece = not wanted and len(parts) == 1 and set(usual) <= {"mine"}
+    roles = _in_one_piece(loaded, score_only) if one_piece else _by_part(loaded, wanted or usual)
+    if loaded.score_only and not score_only:
+        raise EvalError(
+            f"{loaded.where}: {loaded.score_only} It can be scored (`llm2llm evals score`), but nothing can be learned from it."
+        )
     missing = [role for role in ROLES if not roles[role]]
     if not missing or (score_only and missing == ["mine", "select"]):
         return roles

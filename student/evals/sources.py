@@ -1,49 +1,47 @@
-"""Rows of a data file, whatever its format: line number and a mapping of column to value."""
+"""Open a source: the rows of a file, of each part of a folder, or of each split of a hub dataset, whatever the format."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
 
-from student.evals.spec import EvalError
-
-
-def rows_of(name: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Line number and row of a data file, by its suffix."""
-    data = Path(name)
-    try:
-        text = data.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise EvalError(f"{data}: byte {error.start} is not UTF-8. Save the file as UTF-8.") from error
-    if data.suffix == ".csv":
-        reader = csv.DictReader(io.StringIO(text, newline=""))
-        for row in reader:
-            yield reader.line_num, dict(row)
-    elif data.suffix == ".json":
-        rows = _json(text, data, 1)
-        for number, row in enumerate(rows if isinstance(rows, list) else [rows], 1):
-            yield number, _object(row, data, number)
-    else:
-        for number, line in enumerate(text.split("\n"), 1):
-            if line.strip():
-                yield number, _object(_json(line, data, number), data, number)
+from student.evals.address import Address
+from student.evals.columnar import Wanted, arrow_file, parquet, saved_dataset
+from student.evals.files import Kind, kind_of
+from student.evals.hub import hub_dataset
+from student.evals.jsons import json_file, json_lines
+from student.evals.rows import Source
+from student.evals.tables import table
+from student.evals.trouble import EvalError
 
 
-def _json(text: str, data: Path, line: int) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        where = line + error.lineno - 1
-        raise EvalError(f"{data}:{where}:{error.colno}: this is not JSON: {error.msg}. Correct the line.") from error
-    except (ValueError, RecursionError) as error:  # an integer of thousands of digits, lists in lists in lists
-        raise EvalError(f"{data}:{line}: this cannot be read: {error}. Correct the line.") from error
+def open_sources(place: Address, wanted: Wanted = None, parts: Sequence[str] = ()) -> dict[str, Source]:
+    """The tables of a source by part, one part named "" where it is in one piece. Raises EvalError.
+
+    `wanted`: the columns that will be used, where a format can leave out the others. `parts`: those that will be used of a
+    folder's or a hub dataset's parts; all when none is named.
+    """
+    if place.kind == "hub":
+        return hub_dataset(place.place, parts, wanted)
+    if place.kind != "file":
+        raise EvalError(f"{place} is not data. Name a data file, a folder that `datasets` saved, or hub:ORG/NAME.")
+    path = Path(place.place)
+    kind = kind_of(path)
+    if kind.format != "folder":
+        return {"": _file(path, kind, wanted)}
+    found = saved_dataset(path, wanted)
+    return {part: source for part, source in found.items() if part in parts} or found
 
 
-def _object(value: Any, data: Path, line: int) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise EvalError(f"{data}:{line}: expected an object with named columns, found {type(value).__name__}.")
-    return cast("dict[str, Any]", value)
+def _file(path: Path, kind: Kind, wanted: Wanted) -> Source:
+    match kind.format:
+        case "Parquet":
+            return parquet(path, wanted)
+        case "Arrow":
+            return arrow_file(path, wanted)
+        case "CSV" | "TSV":
+            return table(path, kind.packed, kind.format)
+        case "JSON":
+            return Source(str(path), "JSON", json_file(path, kind.packed))
+        case _:
+            return Source(str(path), "JSONL", json_lines(path, kind.packed))

@@ -16,18 +16,18 @@ import difflib
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, FiniteFloat, ValidationError, field_validator, model_validator
 
-from student.errors import StudentError
+from student.evals.trouble import EvalError, a_kind
+from student.evals.yamlfile import LineOf, read_yaml
 from student.prompting import Format
 from student.records import Record, Split
+from student.scorers import ScorerSpec
 
 ROLES: tuple[Split, ...] = ("mine", "select", "test")
 
 
-class EvalError(StudentError):
-    """Something is wrong with the eval set: says what, in which file and line, and what to do."""
+AnswerIs = Literal["choice", "label", "letter", "position from 0", "position from 1"]
 
 
 class Columns(Record):
@@ -39,6 +39,8 @@ class Columns(Record):
     """The right answer: a label, a text, a number, an object; for `choices`, the choice, its position or its letter."""
     choices: str | tuple[str, ...] | None = None
     """For multiple choice: the column with a list of choices, or one column for each."""
+    answer_is: AnswerIs | None = None
+    """For `choices`: whether `answer` holds the choice itself, its label, its letter or its position; found out when not given."""
     skill: str | None = None
     """What the item exercises; the label itself when not given and labels are fixed."""
     id: str | None = None
@@ -50,7 +52,7 @@ class Part(Record):
 
     source: str = Field(alias="from")
     """A part named under `source`, or a split of a hub dataset or of a hosted task."""
-    take: int | float | None = Field(default=None, gt=0)
+    take: int | FiniteFloat | None = Field(default=None, gt=0)
     """How many items (integer) or which share (fraction); all that are left when not given."""
 
 
@@ -73,8 +75,8 @@ class EvalSpec(Record):
     """For `choice`: every label with a sentence about what belongs to it, in the order shown to teacher and student."""
     label_names: dict[str, str] = Field(default_factory=dict)
     """What a cell says to the label it means, for example {"0": negative, "1": positive}."""
-    scorer: Literal["exact", "number"] = "exact"
-    """For `generate`: how an answer is compared."""
+    scorer: ScorerSpec = ScorerSpec(name="exact")
+    """How an answer is compared (student.scorers); `likelihood` for `choice` and `exact` for `generate` when not given."""
     metric: str | None = None
     """For a hosted task with several metrics: the one that decides."""
     instruction: str = ""
@@ -93,11 +95,20 @@ class EvalSpec(Record):
     """For `generate`: an answer ends before the first of these texts."""
     max_new_tokens: int = Field(default=64, ge=1)
     """For `generate`: the longest answer, in tokens. Longer ones are counted as truncated."""
-    splits: dict[Split, int | float | Part] = Field(default_factory=lambda: {"mine": 0.25, "select": 0.25, "test": 0.5})
+    splits: dict[Split, int | FiniteFloat | Part] = Field(
+        default_factory=lambda: {"mine": 0.25, "select": 0.25, "test": 0.5}
+    )
     """Items (integers) or shares (fractions) of each role; what is left over goes to test. Or, for a source of several
     parts, the part each role is taken from: {mine: {from: train, take: 60}, select: {from: train, take: 200}, test: test}."""
     draw: int = 0
     """Another number deals the items out differently; for repeating an experiment with other seeds."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_scorer(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("scorer") is None:
+            return value | {"scorer": "exact" if value.get("kind") == "generate" else "likelihood"}
+        return value
 
     @field_validator("splits", mode="before")
     @classmethod
@@ -116,35 +127,33 @@ class EvalSpec(Record):
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, dict | list):
+        raise ValueError(f"a label or its text is {a_kind(value)}")  # pydantic reads ValueError
     return {True: "true", False: "false", None: ""}.get(value, str(value)) if not isinstance(value, str) else value
 
 
 def read_spec(path: Path) -> tuple[EvalSpec, str]:
     """An eval set's YAML file, checked, and its text. Raises EvalError."""
+    value, text, line_of = read_yaml(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        return checked_spec(EvalSpec.model_validate(yaml.safe_load(text)), str(path)), text
-    except FileNotFoundError as error:
-        raise EvalError(f"The eval set {str(path)!r} does not exist. Check the path.") from error
-    except OSError as error:
-        raise EvalError(f"The eval set {str(path)!r} cannot be read: {error.strerror}. Name its YAML file.") from error
-    except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise EvalError(f"{path}: this is no readable YAML: {error}. Correct it, in UTF-8.") from error
+        return checked_spec(EvalSpec.model_validate(value), str(path)), text
     except ValidationError as error:
-        raise EvalError(f"{path}: {_what_is_wrong(error)}") from error
+        raise EvalError(f"{path}:{_what_is_wrong(error, line_of)}") from error
 
 
-def _what_is_wrong(error: ValidationError) -> str:
-    wrong = error.errors()[0]
-    where = ".".join(map(str, wrong["loc"])) or "the file"
+def _what_is_wrong(error: ValidationError, line_of: LineOf) -> str:
+    wrong = error.errors(include_input=False, include_context=False, include_url=False)[0]
+    where, line = ".".join(map(str, wrong["loc"])) or "the file", line_of(wrong["loc"])
     if wrong["type"] == "extra_forbidden":
         known = [*EvalSpec.model_fields, *(f"columns.{name}" for name in Columns.model_fields)]
-        near = difflib.get_close_matches(where, known, 1)
+        near = difflib.get_close_matches(where[:80], known, 1)
         hint = f"Did you mean {near[0]!r}?" if near else f"Known are: {', '.join(known)}."
-        return f"`{where}` is no key of an eval set. {hint}"
+        return f"{line}: `{where[:80]}` is no key of an eval set. {hint}"
+    if wrong["type"] == "value_error":
+        return f"{line}: `{where[:80]}`: {wrong['msg'].removeprefix('Value error, ')[:400]}"
     return (
-        f"`{where}`: {wrong['msg'].lower()}. An eval set needs name, source, columns (prompt, answer) and, for kind: choice, "
-        "labels or columns.choices. `llm2llm evals init FILE` writes a first one for a data file."
+        f"{line}: `{where[:80]}`: {wrong['msg'][:200].lower()}. An eval set needs name, source, columns (prompt, answer) and, for "
+        "kind: choice, labels or columns.choices. `llm2llm evals init FILE` writes a first one for a data file."
     )
 
 
@@ -157,6 +166,12 @@ def checked_spec(spec: EvalSpec, where: str) -> EvalSpec:
             f"{where}: `labels` names {len(spec.labels)}; kind: choice needs at least two, or a column of choices in "
             "columns.choices."
         )
+    if spec.scorer.kind != spec.kind:
+        raise EvalError(
+            f"{where}: `scorer: {spec.scorer.name}` is for kind: {spec.scorer.kind}, and this is kind: {spec.kind}."
+        )
+    if not spec.source:
+        raise EvalError(f"{where}: `source` names nothing. Name a data file, or one for each part.")
     parts = [part for part in spec.splits.values() if isinstance(part, Part)]
     if parts and len(parts) < len(spec.splits):
         raise EvalError(f"{where}: `splits` mixes sizes and parts. Give every role a part (from: ...), or none.")

@@ -1,0 +1,67 @@
+"""What a run cost: tokens and money from the ledger, time from the events, and both for each lesson and each point gained.
+
+Money that is not known is None, never zero. A cost for each point is given only where the claim shows a gain: dividing by a
+gain that may be luck makes a number that means nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections import Counter
+
+from pydantic import ValidationError
+
+from agent.report.facts import Claim, Cost, Prompt
+from agent.report.reading import Files, damaged
+from teacher.book import Book, open_readonly, unreadable
+
+
+def cost_of(files: Files) -> tuple[Cost, tuple[Prompt, ...]]:
+    """Cost, and the system messages that were sent. Raises TeacherUnusable or RunError for a ledger that is damaged."""
+    path = files.folder.ledger
+    if not path.exists():
+        return _cost(files, None), ()
+    try:
+        with open_readonly(path) as book:
+            return _cost(files, book), _prompts(book)
+    except sqlite3.DatabaseError as error:
+        raise unreadable(path, error) from error
+    except ValidationError as error:
+        raise damaged(path, error) from error
+
+
+def _cost(files: Files, book: Book | None) -> Cost:
+    view, spent = files.view, book.totals() if book else None
+    accepted, seconds = sum(len(one.lessons) for one in files.trail.rounds), view.elapsed()
+    points = points_gained(files.claim)
+    return Cost(
+        teacher=spent, by_purpose=book.spend_by("purpose") if book else {}, by_strategy=book.spend_by("tag") if book else {},
+        by_round=book.spend_by("round") if book else {}, retries=dict(view.retries), seconds=seconds, sessions=view.sessions,
+        seconds_by_verb=view.seconds_by_verb(), accepted=accepted,
+        tokens_per_lesson=_for_each(spent.tokens if spent else None, accepted),
+        money_per_lesson=_for_each(spent.money if spent else None, accepted),
+        seconds_per_lesson=_for_each(seconds, accepted), tokens_per_point=_for_each(spent.tokens if spent else None, points),
+        money_per_point=_for_each(spent.money if spent else None, points), seconds_per_point=_for_each(seconds, points),
+    )  # fmt: skip
+
+
+def points_gained(claim: Claim | None) -> float:
+    """Points of accuracy that the claim shows; 0 where it shows none."""
+    return 100 * claim.gain if claim is not None and claim.shown else 0.0
+
+
+def _for_each(whole: float | None, parts: float) -> float | None:
+    return whole / parts if whole is not None and parts else None
+
+
+def _prompts(book: Book) -> tuple[Prompt, ...]:
+    """The answered requests by what they were for and by their system message."""
+    counts = Counter[tuple[str, str, str]]()
+    for _, request in book.asked(answered=True):
+        system = "\n\n".join(one.content for one in request.messages if one.role == "system")
+        counts[request.purpose, request.tag, hashlib.sha256(system.encode("utf-8", "replace")).hexdigest()[:8]] += 1
+    return tuple(
+        Prompt(purpose=purpose, strategy=tag, hash=name, requests=count)
+        for (purpose, tag, name), count in sorted(counts.items())
+    )

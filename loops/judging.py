@@ -1,0 +1,122 @@
+"""Judge a round's candidates: sift them by rule, hear witnesses on their answers, keep the labels in balance.
+
+And what becomes of those who pass: lessons, with a report on how varied they are beside the seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from loops.crew import Crew
+from loops.decide import StopReason
+from loops.learning import lessons_until, round_file, training_list
+from loops.run_folder import digest
+from loops.state import State
+from loops.telling import counting, stop_early, tell_verdicts
+from loops.witnesses import Draws, known_witness, statements_on
+from student.records import Candidate, Lesson, Verdict, write_json, write_records
+from student.similar import TextIndex
+from teacher.answers import answer_request, read_answer
+from teacher.balance import balance
+from teacher.copies import is_rephrased
+from teacher.curate import Edit, lessons_of, sift
+from teacher.diversity import Diversity, diversity
+from teacher.witnesses import hear, verify
+
+Update = dict[str, Any]
+
+
+def judge(crew: Crew, state: State, candidates: Sequence[Candidate], earlier: Sequence[Lesson]) -> list[Verdict]:
+    """All verdicts of a round, one per candidate, in order."""
+    settings, seeds = crew.settings.curate, crew.evals.seeds
+    verdicts = sift(candidates, seeds, taken_texts(crew, earlier), crew.evals.held_out.guard(seeds), settings)
+    if settings.verify:
+        # A rephrased seed has that seed's answer: nobody needs to be asked.
+        asked = [at for at, one in enumerate(verdicts) if one.accepted and not is_rephrased(candidates[at])]
+        for at, verdict in zip(asked, heard(crew, state, [candidates[at] for at in asked]), strict=True):
+            verdicts[at] = verdict
+    return balance(candidates, verdicts, seeds, earlier, settings.balance)
+
+
+def taken_texts(crew: Crew, earlier: Sequence[Candidate | Lesson]) -> TextIndex:
+    """The texts no lesson may be a copy of. Where answers are numbers, another number is another question."""
+    numeric = all(_is_number(seed.answer) for seed in crew.evals.seeds)
+    known = TextIndex(crew.settings.curate.duplicate, "keep" if numeric else "fold")
+    known.add_many((one.id, one.prompt) for one in (*crew.evals.seeds, *earlier))
+    return known
+
+
+def heard(crew: Crew, state: State, candidates: Sequence[Candidate]) -> list[Verdict]:
+    """What the witnesses make of candidates that passed the rules."""
+    settings, draws = crew.settings.curate, teacher_answers(crew, state, candidates)
+    chosen = [at for at, one in enumerate(candidates) if one.choices]
+    statements = statements_on(crew, state, [candidates[at] for at in chosen], [draws[at] for at in chosen])
+    witnesses = [known_witness(crew, state, name) for name in statements]
+    write_json(round_file(crew, state.round, "witnesses.json"), [one.model_dump() for one in witnesses])
+    verdicts = [
+        verify(one, said, settings.agree, crew.same_answer) for one, said in zip(candidates, draws, strict=True)
+    ]
+    for number, at in enumerate(chosen):
+        said = {name: labels[number] for name, labels in statements.items()}
+        verdicts[at] = hear(candidates[at], said, witnesses, settings.belief)
+    return verdicts
+
+
+def teacher_answers(crew: Crew, state: State, candidates: Sequence[Candidate]) -> list[Draws]:
+    """The teacher's own answers to the candidates, asked without a hint."""
+    count, sheet = crew.settings.curate.answers, crew.sheet()
+    requests = [
+        answer_request(sheet, one.prompt, one.choices, sample, one.strategy)
+        for one in candidates
+        for sample in range(count)
+    ]
+    progress = counting(crew, state.round, "curate", len(requests), "item", "teacher answers afresh")
+    replies = crew.teacher().ask_all(requests, round=state.round, on_done=lambda at, reply: progress(1))
+    answers = [read_answer(reply) for reply in replies]
+    return [answers[start : start + count] for start in range(0, len(answers), count)]
+
+
+def keep(
+    crew: Crew, state: State, candidates: Sequence[Candidate], verdicts: Sequence[Verdict],
+    edits: Mapping[str, Edit] | None = None,
+) -> Update:  # fmt: skip
+    """Write the round's lessons down, say what became of every candidate, and end the loop where nothing is left."""
+    target, lessons = round_file(crew, state.round, "lessons.jsonl"), lessons_of(candidates, verdicts, edits)
+    made_from = {"verdicts": [one.model_dump() for one in verdicts], "lessons": [one.model_dump() for one in lessons]}
+    crew.folder.once(target, made_from, lambda: write_records(target, lessons))
+    accepted = tell_verdicts(crew, state.round, [*candidates, *lessons], verdicts)
+    if accepted:
+        tell_diversity(crew, state, lessons)
+        return {"accepted": accepted, "reviewing": False}
+    stop_early(crew, state.round, state.best, StopReason.NO_LESSONS)
+    return {"accepted": 0, "reviewing": False, "stop": StopReason.NO_LESSONS.value}
+
+
+def tell_diversity(crew: Crew, state: State, lessons: Sequence[Lesson]) -> None:
+    """Measure how varied the lessons are, and raise an alarm where they narrow."""
+    target, settings = round_file(crew, state.round, "diversity.json"), crew.settings.curate
+    seeds, earlier = crew.evals.seeds, lessons_until(crew, state.round - 1)
+    rows = training_list(seeds, [*earlier, *lessons], settings.real_share)
+    share = 1 - (len(earlier) + len(lessons)) / len(rows)
+    texts = [[one.prompt for one in group] for group in (seeds, lessons, earlier)]
+
+    def make() -> None:
+        write_json(target, diversity(*texts, real_share=share, narrow=settings.narrow).model_dump())
+
+    crew.folder.once(target, {"texts": digest(texts), "share": share, "narrow": settings.narrow}, make)
+    found = Diversity.model_validate_json(target.read_text(encoding="utf-8"))
+    crew.emit("diversity", round=state.round, **found.model_dump(exclude={"alarms"}))
+    for alarm in found.alarms:
+        crew.emit(
+            "note",
+            text=f"round {state.round}: {alarm}. Mix in other strategies (generate.mix), or ask for fewer lessons",
+        )
+
+
+def _is_number(answer: str) -> bool:
+    try:
+        float(answer.replace(",", ""))
+    except ValueError:
+        return False
+    return True

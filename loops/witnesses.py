@@ -1,0 +1,99 @@
+"""Who says what about candidates with choices, and how far each was right about the seeds.
+
+Three witnesses: the teacher asked afresh, the nearest seeds, and the last round's own student. What each is worth is learned on
+the seeds: by the teacher's answers of the baseline, by leaving each seed out, and by the students of the other folds. Of a
+student examined on what it was trained on nothing can be learned, so such a one is not heard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from loops.crew import Crew
+from loops.learning import machine, round_file
+from loops.run_folder import content_hash
+from loops.state import State
+from student.records import Attempt, Candidate, Seed, read_records
+from teacher.answers import agreed
+from teacher.curate import common_choices
+from teacher.nearest import NearestSeeds
+from teacher.witnesses import UNDECIDED, Report, Witness, witness
+
+Draws = list[str | None]
+"""One candidate's answers by the teacher, one a draw."""
+TEACHER, NEAREST, STUDENT = "teacher", "nearest seeds", "student"
+
+
+def evidence(crew: Crew, state: State) -> dict[str, Any]:
+    """What witnesses depend on besides the candidates: for the manifest of what they said."""
+    files = [
+        place
+        for place in (_teacher_on_seeds(crew), _student_on_seeds(crew, state), _student(crew, state))
+        if place.exists()
+    ]
+    kept = {place.relative_to(crew.folder.path).as_posix(): content_hash(place) for place in files}
+    return {"files": kept, "teacher": crew.settings.teacher.model, "machine": machine(crew)}
+
+
+def statements_on(
+    crew: Crew, state: State, candidates: Sequence[Candidate], draws: Sequence[Draws]
+) -> dict[str, list[str]]:
+    """What each witness says about each of these candidates, by the witness's name. `draws`: the teacher's answers."""
+    if not candidates:
+        return {}
+    agree, both = crew.settings.curate.agree, zip(candidates, draws, strict=True)
+    found = {TEACHER: [_choice(crew, one.choices, agreed(said, agree, crew.same_answer)) for one, said in both]}
+    if common_choices(crew.evals.seeds):
+        found[NEAREST] = NearestSeeds(crew.evals.seeds).labels([one.prompt for one in candidates])
+    if crew.settings.mine.how != "resubstitution" and _student(crew, state).exists():
+        found[STUDENT] = _student_says(crew, state, candidates)
+    return found
+
+
+def known_witness(crew: Crew, state: State, name: str) -> Witness:
+    """A witness, by what it said about the seeds."""
+    seeds = crew.evals.seeds
+    if name == NEAREST:
+        said = NearestSeeds(seeds).leave_one_out()
+        return witness(name, [Report(truth=seed.answer, said=one) for seed, one in zip(seeds, said, strict=True)])
+    place = _teacher_on_seeds(crew) if name == TEACHER else _student_on_seeds(crew, state)
+    by_id = {seed.id: seed for seed in seeds}
+    attempts = read_records(place, Attempt) if place.exists() else []
+    known = [(by_id[one.item_id], one.output) for one in attempts if one.item_id in by_id]
+    return witness(name, [Report(truth=seed.answer, said=_choice(crew, seed.choices, said)) for seed, said in known])
+
+
+def _choice(crew: Crew, choices: Sequence[str], answer: str | None) -> str:
+    """The choice that an answer means; nothing where it is none of them."""
+    return next((one for one in choices if answer is not None and crew.same_answer(one, answer)), UNDECIDED)
+
+
+def _student_says(crew: Crew, state: State, candidates: Sequence[Candidate]) -> list[str]:
+    """What the last round's student would answer."""
+
+    def on(message: dict[str, Any]) -> None:
+        crew.emit("verb.progress", round=state.round, verb="curate", done=message["done"], total=message["total"],
+                  unit="item", note="student as a witness")  # fmt: skip
+
+    asked = [Seed(id=one.id, prompt=one.prompt, answer=one.answer, choices=one.choices) for one in candidates]
+    tokens = crew.evals.spec.max_new_tokens
+    raw = crew.student.examine(crew.evals.ask(), [*asked], _student(crew, state), tokens, on)
+    return [one.choices[_likeliest(said["scores"])] for one, said in zip(candidates, raw, strict=True)]
+
+
+def _likeliest(scores: list[float]) -> int:
+    return max(range(len(scores)), key=lambda at: scores[at])
+
+
+def _teacher_on_seeds(crew: Crew) -> Path:
+    return crew.folder.path / "baseline" / "attempts.teacher.mine.jsonl"
+
+
+def _student_on_seeds(crew: Crew, state: State) -> Path:
+    return round_file(crew, state.round, "attempts.mine.jsonl")
+
+
+def _student(crew: Crew, state: State) -> Path:
+    return round_file(crew, state.round - 1, "adapter")

@@ -1,0 +1,65 @@
+"""What can be set about how lessons are asked for: `generate.*` in a config file."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from student.records import Record
+
+NAMES = ("contrast", "skill", "taxonomy", "errors", "rephrase", "paper", "untargeted")
+"""Every strategy; `teacher.strategies` says what each does."""
+
+
+class GenerateSettings(Record):
+    """How lessons are asked for."""
+
+    lessons: int = Field(default=60, ge=1)
+    """Candidates asked for in a round."""
+    mix: dict[str, float] = Field(default={"contrast": 1.0})
+    """Who writes them, by weight: contrast, skill, taxonomy, errors, rephrase, paper, untargeted."""
+    per_request: int = Field(default=4, ge=1, le=50)
+    """Candidates asked for in one request: more are cheaper, fewer are more varied."""
+    examples: int = Field(default=3, ge=1, le=50)
+    """Real items shown in one request."""
+    other_side: float = Field(default=0.34, ge=0, le=1)
+    """With fixed labels: the share of a confusion's lessons whose answer is the label the student said instead."""
+    explore: float = Field(default=0.2, ge=0, le=1)
+    """The share of a round's lessons that is spread evenly over the weaknesses; the rest goes by expected gain."""
+    taxonomy: str = ""
+    """For the strategy `taxonomy`: the folder of an InstructLab taxonomy, with its `qna.yaml` files as they are."""
+    error_answer: Literal["correction", "kind"] = "correction"
+    """For the strategy `errors`: what the right answer to an item is, the text put right or the kind of error."""
+    error_kinds: tuple[str, ...] = (
+        "a wrong number or date", "a wrong name", "a word left out", "two words swapped", "a wrong verb form",
+        "a misspelt word", "a statement that contradicts another one",
+    )  # fmt: skip
+    """For `errors` with corrections: which errors are put in, in turn. With kinds they are the answers of the eval set."""
+    temperature: float = Field(default=0.9, ge=0, le=2)
+    """Sampling temperature of the teacher when it writes."""
+    tokens_per_lesson: int = Field(default=90, ge=8)
+    """The reply's limit, per candidate asked for."""
+
+    @field_validator("mix")
+    @classmethod
+    def _known(cls, mix: dict[str, float]) -> dict[str, float]:
+        for name, weight in mix.items():
+            if name not in NAMES:
+                near = difflib.get_close_matches(name, NAMES, 1)
+                hint = f"did you mean {near[0]!r}? " if near else ""
+                raise ValueError(f"{name!r} is no strategy; {hint}there are {', '.join(NAMES)}")
+            if not (weight >= 0 and math.isfinite(weight)):
+                raise ValueError(f"the weight of {name!r} is {weight}; weights are numbers from 0 up")
+        if not sum(mix.values()) > 0:
+            raise ValueError("some strategy needs a weight above 0, for example {contrast: 0.5, skill: 0.5}")
+        return mix
+
+    @field_validator("error_kinds")
+    @classmethod
+    def _some(cls, kinds: tuple[str, ...]) -> tuple[str, ...]:
+        if not any(kind.strip() for kind in kinds):
+            raise ValueError("name at least one kind of error")
+        return kinds
