@@ -35,6 +35,10 @@ from student.records import (
 T = TypeVar("T")
 
 
+LUCK = 7919
+"""How far apart the seeds of repeated trainings are."""
+
+
 def example(one: Seed | Lesson) -> Example:
     """A labelled item or a lesson as something to learn."""
     return Example(prompt=one.prompt, answer=one.answer, turns=one.turns if isinstance(one, Seed) else ())
@@ -55,10 +59,17 @@ def student_name(number: int) -> str:
     return "seed-only" if number == 0 else "round"
 
 
-def fit(crew: Crew, state: State, name: str, examples: list[Example], place: Path) -> None:
-    """Train an adapter on examples into `place`, unless it is there."""
-    settings = crew.settings.train.model_dump()
-    inputs = {"examples": [one.model_dump() for one in examples], "settings": settings, "seed": crew.settings.seed,
+def round_examples(crew: Crew, number: int) -> list[Example]:
+    """What the student of a round learns: the seeds and every lesson accepted so far."""
+    seeds, lessons = ([example(one) for one in group] for group in (crew.evals.seeds, lessons_until(crew, number)))
+    return training_list(seeds, lessons, crew.settings.curate.real_share)
+
+
+def fit(crew: Crew, state: State, name: str, examples: list[Example], place: Path, luck: int = 0) -> None:
+    """Train an adapter on examples into `place`, unless it is there. Another `luck` is another training seed."""
+    settings = crew.settings.train.model_dump(exclude={"seeds"})
+    seed = crew.settings.seed + LUCK * luck
+    inputs = {"examples": [one.model_dump() for one in examples], "settings": settings, "seed": seed,
               "ask": crew.evals.ask().model_dump(), "student": crew.settings.student.model_dump(), "machine": machine(crew)}  # fmt: skip
 
     def on(message: dict[str, Any]) -> None:
@@ -69,7 +80,7 @@ def fit(crew: Crew, state: State, name: str, examples: list[Example], place: Pat
         draft = place.with_name(f".{place.name}.draft")
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
-        result = crew.student.train(crew.evals.ask(), examples, settings, crew.settings.seed, draft, on)
+        result = crew.student.train(crew.evals.ask(), examples, settings, seed, draft, on)
         if result["dropped_too_long"]:
             crew.emit(
                 "note",

@@ -16,19 +16,19 @@ from loops.learning import (
     Exam,
     claim_exams,
     examined,
-    example,
     failures_of,
     few_shot,
     fit,
     lessons_until,
     mine_attempts,
+    round_examples,
     round_file,
     student_name,
-    training_list,
     zero_shot,
 )
 from loops.lessons import candidates_of, weaknesses_of
 from loops.openings import record_opening
+from loops.retraining import lessons_claim, retrained
 from loops.review import open_docket
 from loops.run_folder import content_hash, digest, point_best
 from loops.state import State
@@ -55,8 +55,7 @@ def baseline(state: State, crew: Crew) -> Update:
 
 def train(state: State, crew: Crew) -> Update:
     """Fine-tune from the base on the seeds and every lesson accepted so far."""
-    seeds, lessons = ([example(one) for one in group] for group in (crew.evals.seeds, lessons_until(crew, state.round)))
-    examples = training_list(seeds, lessons, crew.settings.curate.real_share)
+    examples = round_examples(crew, state.round)
     fit(crew, state, f"round {state.round}", examples, round_file(crew, state.round, "adapter"))
     return {}
 
@@ -153,6 +152,7 @@ def review(state: State, crew: Crew) -> Update:
 
 def claim(state: State, crew: Crew) -> Update:
     """Open `test` once, after every choice is frozen: untouched, seed-only and best student, and the paired claim."""
+    again = retrained(state, crew)
     seen = record_opening(crew.folder, crew.evals.fingerprint)
     if seen:
         text = f"test already seen: {len(seen)} earlier runs opened this split ({', '.join(seen[:3])}); a repeated claim is weaker"
@@ -167,6 +167,8 @@ def claim(state: State, crew: Crew) -> Update:
     comparison = compare(results.get("best", seed_only), seed_only)
     sentence = model_sentence(comparison, state.best)
     record = {"best": state.best, **comparison.model_dump(), "sentence": sentence, "test_seen_before_by": seen}
+    if again:
+        record["lessons"] = lessons_claim(state, crew, items, again, (results["best"], seed_only))
     write_json(crew.folder.path / "claim" / "claim.json", record)
     crew.emit("claim", best=state.best, against="seed-only", n=comparison.n, gain=comparison.gain, low=comparison.low,
               high=comparison.high, p=comparison.p, sentence=sentence)  # fmt: skip

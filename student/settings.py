@@ -34,5 +34,8 @@ class TrainSettings(Record):
     """Share of the steps over which the rate rises from zero."""
     weight_decay: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     """AdamW's decoupled weight decay."""
+    seeds: int = Field(default=1, ge=1)
+    """Trainings of the best round's and of the seed-only student for the claim. One shows that this model is better; several show
+    whether the lessons help, whatever the luck of a training."""
     max_tokens: int = Field(default=1024, ge=2)
     """Items longer than this are left out and counted, never cut."""

@@ -11,11 +11,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from student.evals.spec import EvalError
+from student.grouping import groups
 from student.records import Seed, Split, text_hash
-from student.similar import TextIndex
 
 SAME_GROUP = 0.6
 """Items this much alike (character 4-gram overlap) stay in one split and one fold."""
+CLOSER = (0.7, 0.8, 0.9)
+"""How a group of look-alikes that is too large for its split is taken apart."""
+LARGEST = 8
+"""A group of look-alikes of up to this size is never taken apart."""
 
 
 def split_items(items: Sequence[Seed], sizes: Mapping[Split, Any], draw: int = 0) -> dict[Split, list[Seed]]:
@@ -44,7 +48,7 @@ def deal(items: Sequence[Seed], shares: Mapping[Split, int | float | None], draw
 
     Raises EvalError when there are not enough items.
     """
-    total, groups = len(items), _strata(items, draw)
+    total = len(items)
     wanted: dict[Split, int | None] = {
         role: None if size is None else _count(size, total) for role, size in shares.items()
     }
@@ -52,6 +56,8 @@ def deal(items: Sequence[Seed], shares: Mapping[Split, int | float | None], draw
     if asked > total or (None in wanted.values() and asked >= total):
         words = ", ".join(f"{role}: {count or 'the rest'}" for role, count in wanted.items())
         raise EvalError(f"{words} cannot be taken from {total} items. Change `splits` in the YAML file, or add items.")
+    smallest = min((count for count in wanted.values() if count), default=total)
+    groups = _strata(items, draw, max(LARGEST, smallest // 8))
     splits: dict[Split, list[Seed]] = {role: [] for role in wanted}
     for role, count in wanted.items():
         if count is not None:
@@ -67,18 +73,37 @@ def _count(size: float, total: int) -> int:
     return round(size * total) if isinstance(size, float) and size <= 1 else int(size)
 
 
-def _strata(items: Sequence[Seed], draw: int = 0) -> list[list[list[Seed]]]:
+def _strata(items: Sequence[Seed], draw: int = 0, largest: int | None = None) -> list[list[list[Seed]]]:
     """Per skill, the groups of look-alikes in the order of their hashes."""
     salt = ("split", str(draw)) if draw else ("split",)
     strata: dict[str, list[list[Seed]]] = defaultdict(list)
-    for group in look_alikes(items):
+    for group in _families(items, largest or len(items)):
         strata[min(item.skill for item in group)].append(group)
     order = lambda group: min(text_hash(*salt, item.id) for item in group)  # noqa: E731
     return [sorted(strata[skill], key=order) for skill in sorted(strata)]
 
 
+def _families(items: Sequence[Seed], largest: int) -> list[list[Seed]]:
+    """Groups of look-alikes; one larger than `largest` is taken apart again by closer likeness.
+
+    Single linkage chains: among thousands of short requests ("add this song to my list") neighbours of neighbours make a group
+    of hundreds that is a manner of speaking, not a copy. Kept whole it would fill a small split by itself.
+    """
+    found, waiting = [], [(group, 0) for group in look_alikes(items)]
+    while waiting:
+        group, step = waiting.pop()
+        if len(group) <= largest or step == len(CLOSER):
+            found.append(group)
+        else:
+            waiting += [(part, step + 1) for part in look_alikes(group, CLOSER[step])]
+    return found
+
+
 def _take(groups: list[list[list[Seed]]], chosen: list[Seed], count: int) -> None:
-    """Move groups into `chosen` until it has `count` items: from every stratum its share, then one by one."""
+    """Move groups into `chosen` until it has `count` items: from every stratum its share, then one by one.
+
+    A group that would pass the count waits for another role while smaller ones are left; only when none is, it is passed.
+    """
     sizes = [sum(map(len, stratum)) for stratum in groups]
     whole = sum(sizes)
     taken = [0] * len(groups)
@@ -92,31 +117,31 @@ def _take(groups: list[list[list[Seed]]], chosen: list[Seed], count: int) -> Non
             count * size / whole - got if stratum else float("-inf")
             for size, got, stratum in zip(sizes, taken, groups, strict=True)
         ]
-        at = max(range(len(groups)), key=lambda index: (lag[index], -index))
-        group = groups[at].pop(0)
+        in_turn = sorted(range(len(groups)), key=lambda index: (-lag[index], index))
+        at, place = _fitting(groups, in_turn, count - len(chosen))
+        group = groups[at].pop(place)
         chosen.extend(group)
         taken[at] += len(group)
 
 
+def _fitting(groups: list[list[list[Seed]]], in_turn: Sequence[int], room: int) -> tuple[int, int]:
+    """Stratum and place of the first group that fits into the room; the first of all when none does."""
+    for at in in_turn:
+        for place, group in enumerate(groups[at]):
+            if len(group) <= room:
+                return at, place
+    return next(at for at in in_turn if groups[at]), 0
+
+
 def look_alikes(items: Sequence[Seed], threshold: float = SAME_GROUP) -> list[list[Seed]]:
     """Items grouped so that any two near-duplicates are in one group (single linkage); order of first appearance."""
-    index, leader = TextIndex(), dict[str, str]()
-    by_id = {item.id: item for item in items}
-
-    def find(name: str) -> str:
-        while leader[name] != name:
-            name = leader[name]
-        return name
-
-    for item in items:
-        leader[item.id] = item.id
-        for near in index.alike(item.prompt, threshold):
-            leader[find(near)] = item.id
-        index.add(item.id, item.prompt)
-    groups: dict[str, list[Seed]] = defaultdict(list)
-    for name, item in by_id.items():
-        groups[find(name)].append(item)
-    return list(groups.values())
+    in_order = sorted(range(len(items)), key=lambda at: items[at].id)  # rows in another order give the same groups
+    found = groups([items[at].prompt for at in in_order], threshold)
+    group_of = dict(zip(in_order, found, strict=True))
+    together: dict[int, list[Seed]] = defaultdict(list)
+    for at, item in enumerate(items):
+        together[group_of[at]].append(item)
+    return list(together.values())
 
 
 def make_folds(seeds: Sequence[Seed], count: int) -> list[list[Seed]]:

@@ -1,0 +1,54 @@
+"""The same two trainings again with other seeds: what tells the lessons from the luck of one training.
+
+In: the best round, and how many training seeds are wanted (`train.seeds`). Out: adapters of the best round's and of the seed-only
+data for each further seed, made before `test` is opened, and then the claim over all of them. Nothing is chosen here: the round
+was chosen by its first training, and every further one counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from loops.claims import gain_over_seeds, lessons_sentence
+from loops.crew import Crew
+from loops.learning import Exam, examined, fit, round_examples
+from loops.state import State
+from student.records import Attempt, HeldOutItem
+
+Pair = tuple[Path, Path]
+"""The adapters of the best round's data and of the seeds alone."""
+
+
+def retrained(state: State, crew: Crew) -> list[Pair]:
+    """The adapters of every further training seed; none when one is wanted, or no round beat the seed-only student."""
+    if not state.best:
+        return []
+    return [_pair(state, crew, luck) for luck in range(1, crew.settings.train.seeds)]
+
+
+def _pair(state: State, crew: Crew, luck: int) -> Pair:
+    place = crew.folder.path / "claim" / f"training-{luck + 1}"
+    for name, number in (("best", state.best), ("seed-only", 0)):
+        here = state.model_copy(update={"round": number})
+        fit(crew, here, f"{name}, training {luck + 1}", round_examples(crew, number), place / name, luck)
+    return place / "best", place / "seed-only"
+
+
+def lessons_claim(
+    state: State, crew: Crew, items: Sequence[HeldOutItem], again: Sequence[Pair],
+    first: tuple[list[Attempt], list[Attempt]],
+) -> dict[str, Any]:  # fmt: skip
+    """The claim about the lessons, over the first training and all further ones, as it is recorded."""
+    pairs = [first, *((_attempts(state, crew, items, best), _attempts(state, crew, items, old)) for best, old in again)]
+    gain = gain_over_seeds(pairs)
+    sentence = lessons_sentence(gain, state.best)
+    crew.emit("note", text=sentence)
+    return {**gain.model_dump(), "shown": gain.shown, "sentence": sentence}
+
+
+def _attempts(state: State, crew: Crew, items: Sequence[HeldOutItem], adapter: Path) -> list[Attempt]:
+    name = f"{adapter.name}, {adapter.parent.name.replace('-', ' ')}"
+    target = adapter.parent / f"attempts.{adapter.name}.test.jsonl"
+    return examined(crew, state, Exam(name, "test", items, target, adapter))
