@@ -157,7 +157,8 @@ def _drive(
 def freeze_splits(folder: RunFolder, evals: EvalSet) -> None:
     """Write down which item is in which split, by id only."""
     splits = {"mine": [seed.id for seed in evals.seeds], **evals.held_out.ids()}
-    write_json(folder.path / "splits.json", {"fingerprint": evals.fingerprint, **splits})
+    about = {"fingerprint": evals.fingerprint, "skills": evals.held_out.skills()}
+    write_json(folder.path / "splits.json", {**about, **splits})
 
 
 def replayed(settings: RunSettings, runs: Path) -> RunSettings:

@@ -6,8 +6,11 @@ No accuracy appears without its n and its interval. Texts of items and models pa
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from rich.console import Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -19,10 +22,7 @@ from loops.stats import Score
 from student.evals.words import plural_of
 
 MOST_SKILLS = 30
-MOST_LABELS = 12
-"""Labels of a confusion table; of more only the most frequent confusions are listed."""
-CELL = 8
-"""Cells of a column's head."""
+CORNER = "right \\ answered"
 
 
 def shown(found: Examined) -> RenderableType:
@@ -31,7 +31,7 @@ def shown(found: Examined) -> RenderableType:
     if found.by_skill:
         parts += [Text(), _skills(found)]
     if found.confusion:
-        parts += [Text(), _confusion(found) if len(found.confusion) <= MOST_LABELS else _confusions(found)]
+        parts += [Text(), Confusion(found)]
     if found.failures:
         parts += [Text(), *_failures(found)]
     return Group(*parts, Text(), Hanging(Text(_facts(found), style="dim")))
@@ -77,21 +77,38 @@ def _skills(found: Examined) -> Table:
     return table
 
 
-def _confusion(found: Examined) -> RenderableType:
-    """Right labels down, answers across."""
+@dataclass(frozen=True)
+class Confusion:
+    """Right labels down, answers across: by name, or by number where the names are too long; of very many the worst pairs."""
+
+    found: Examined
+    """Whose confusions."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        labels = [*self.found.confusion]
+        said = [*labels, *([""] if any("" in row for row in self.found.confusion.values()) else [])]
+        heads = [safe(label) or "no label" for label in said]
+        first = min(26, max(cell_len(name) for name in (CORNER, *heads)) + 4)
+        if first + sum(max(3, cell_len(head)) + 2 for head in heads) <= options.max_width:
+            yield _confusion(self.found, said, heads, heads)
+        elif first + 6 * len(said) + 6 <= options.max_width:
+            numbers = [f"{at}" if label else "none" for at, label in enumerate(said, 1)]
+            yield _confusion(
+                self.found, said, numbers, [f"{at} {head}" for at, head in zip(numbers, heads, strict=True)]
+            )
+        else:
+            yield _confusions(self.found)
+
+
+def _confusion(found: Examined, said: Sequence[str], heads: Sequence[str], rows: Sequence[str]) -> Table:
     table = _table()
-    table.add_column("right label \\ answered", no_wrap=True, overflow="ellipsis", max_width=24)
-    labels = [*found.confusion]
-    said = [*labels, *([""] if any("" in row for row in found.confusion.values()) else [])]
-    for label in said:
-        table.add_column(Text(clip(safe(label), CELL) if label else "no label"), justify="right", no_wrap=True)
-    for label in labels:
-        row = found.confusion[label]
-        cells = [
-            Text(f"{row[one]:,}" if one in row else ".", style="bold" if one == label else "" if one in row else "dim")
-            for one in said
-        ]
-        table.add_row(Text(safe(label)), *cells)
+    table.add_column(CORNER, no_wrap=True, overflow="ellipsis", max_width=26)
+    for head in heads:
+        table.add_column(Text(head), justify="right", no_wrap=True)
+    for (label, row), name in zip(found.confusion.items(), rows, strict=False):  # the last head may be that of no label
+        styles = {one: "bold" if one == label else "" if one in row else "dim" for one in said}
+        cells = [Text(f"{row[one]:,}" if one in row else ".", style=styles[one]) for one in said]
+        table.add_row(Text(name), *cells)
     return table
 
 

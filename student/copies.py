@@ -29,7 +29,7 @@ ENOUGH, SAMPLE = 50, 1_000
 WORTH = 1.1
 """A short original is looked for inside others, word for word, if it weighs so many times what a word of one text does ..."""
 BITS = 8
-"""... and so much in all: `who was galileo`, but not `what is it`. Of few texts one cannot tell the two apart."""
+"""... and so much in all: `who was hypatia`, but not `what is it`. Of few texts one cannot tell the two apart."""
 RUN = 10
 """So many words in a row are a quotation, unless the task's own wording repeats them."""
 

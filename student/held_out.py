@@ -36,6 +36,10 @@ class HeldOut:
         """The items' names by split, for the frozen manifest."""
         return {"select": [item.id for item in self._select], "test": [item.id for item in self._test]}
 
+    def skills(self) -> dict[str, str]:
+        """Skills by item, for the frozen manifest."""
+        return {item.id: item.skill for item in (*self._select, *self._test) if item.skill}
+
     def open_test(self, record: Callable[[], None]) -> tuple[HeldOutItem, ...]:
         """The items of the claim. `record` is called first and must have written the opening down when it returns."""
         record()

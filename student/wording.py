@@ -6,7 +6,7 @@ In: texts. Out: their words and numbers, and a `Vocabulary` that reads further t
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -53,10 +53,10 @@ class Vocabulary:
         """A word weighs the logarithm of how seldom a text of `around`, to which `texts` belong, has it."""
         counts = Counter(word for text in around for word in set(text))
         self._codes = {word: code for code, word in enumerate(dict.fromkeys(word for text in texts for word in text))}
-        self._slips = dict[str, int]()
+        self._slips = defaultdict[str, list[int]](list)
         for word, code in self._codes.items():
-            for one in _variants(word):
-                self._slips.setdefault(one, code)
+            for one in set(_variants(word)):
+                self._slips[one].append(code)
         self.weights: NDArray[np.float64] = np.log2(
             1 + len(around) / np.array([counts[word] for word in self._codes], float)
         )
@@ -69,11 +69,13 @@ class Vocabulary:
 
     def read(self, said: Words) -> Ids:
         """The words' numbers: of a word nobody knows that of one it is a slip of, or else -1."""
-        codes = [self._codes.get(word, -1) for word in said]
-        for at, word in enumerate(said):
-            if codes[at] < 0:
-                codes[at] = next((self._slips[one] for one in _variants(word) if one in self._slips), -1)
-        return np.array(codes, np.int64)
+        return np.array([self._code(word) for word in said], np.int64)
+
+    def _code(self, word: str) -> int:
+        if (code := self._codes.get(word)) is not None:
+            return code
+        meant = Counter(code for one in set(_variants(word)) for code in self._slips.get(one, ()))
+        return max(meant, key=lambda code: (meant[code], -code), default=-1)
 
 
 def _variants(word: str) -> Iterator[str]:

@@ -6,7 +6,6 @@ the few words that change the answer, and a seed said in other words, which may 
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -38,19 +37,17 @@ class Copies:
     ) -> None:
         self._known, self._threshold = known, threshold
         self._seeds = {seed.id: seed.prompt for seed in seeds}
-        self._aimed: dict[str, list[Candidate]] = defaultdict(list)
-        for one in candidates:
-            self._aimed[one.weakness_id].append(one)
+        self._candidates = {one.id: one for one in candidates}
 
     def check(self, candidate: Candidate) -> Verdict | None:
         """The verdict on a copy; None for a text of its own."""
         name, similarity = self._known.nearest(candidate.prompt)
         if similarity < self._threshold:
             return None
-        kin = self._kin(candidate)
-        if name in kin:
-            others = [one for one in self._known.alike(candidate.prompt, self._threshold) if one not in kin]
-            return reject(candidate, "near-duplicate", f"alike {others[0]}") if others else None
+        if self._is_kin(candidate, name):
+            alike = self._known.alike(candidate.prompt, self._threshold)
+            other = next((one for one in alike if not self._is_kin(candidate, one)), None)
+            return reject(candidate, "near-duplicate", f"alike {other}") if other else None
         if similarity >= 1:
             return reject(candidate, "duplicate", name)
         return reject(candidate, "near-duplicate", f"{similarity:.2f} alike {name}")
@@ -59,16 +56,18 @@ class Copies:
         """Remember an accepted candidate's text."""
         self._known.add(candidate.id, candidate.prompt)
 
-    def _kin(self, candidate: Candidate) -> set[str]:
-        """The names of texts it may be like: its own parent's, or those across the boundary from it."""
+    def _is_kin(self, candidate: Candidate, name: str) -> bool:
+        """Whether a text it is like is its own parent's, or one across the boundary from it."""
         if is_rephrased(candidate):
-            parent = self._seeds.get(candidate.parent_id)
-            return set() if parent is None or parent == candidate.prompt else {candidate.parent_id}
-        if not candidate.choices or not candidate.weakness_id:
-            return set()
-        said = _plain(candidate.prompt)
-        siblings = self._aimed[candidate.weakness_id]
-        return {one.id for one in siblings if one.answer != candidate.answer and _plain(one.prompt) != said}
+            return name == candidate.parent_id and self._seeds.get(name) not in (None, candidate.prompt)
+        other = self._candidates.get(name)
+        return (
+            other is not None
+            and bool(candidate.choices and candidate.weakness_id)
+            and other.weakness_id == candidate.weakness_id
+            and other.answer != candidate.answer
+            and _plain(other.prompt) != _plain(candidate.prompt)
+        )
 
 
 def is_rephrased(candidate: Candidate) -> bool:

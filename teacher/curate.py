@@ -9,8 +9,9 @@ and the guard are asked through plain callables: this room holds no held-out tex
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from student.records import Candidate, Lesson, Record, Seed, Verdict
 from teacher.answers import Same, answer_request, read_answer
@@ -52,6 +53,12 @@ class CurateSettings(Record):
     """Real rows are at least this share of what the student is trained on: where lessons outnumber them, seeds repeat."""
     review: bool = False
     """Whether a person accepts, edits or rejects each lesson in the terminal before it is trained on."""
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.agree > self.answers:
+            raise ValueError(f"agree={self.agree} of answers={self.answers} can never be reached; ask for more answers")
+        return self
 
 
 class Edit(Record):

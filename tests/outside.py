@@ -11,21 +11,22 @@ import json
 import os
 import sys
 import tempfile
-from typing import Any
+from typing import Any, cast
 
 
 def harness(job: dict[str, Any]) -> dict[str, Any]:
     """`lm_eval --model hf --include_path ... --log_samples`, per task."""
-    from lm_eval import simple_evaluate
+    import lm_eval
     from lm_eval.models.huggingface import HFLM
     from lm_eval.tasks import TaskManager
 
+    model_of, evaluate = cast("Any", HFLM), cast("Any", lm_eval).simple_evaluate
     os.chdir(job["folder"])
     manager = TaskManager(include_path=job["folder"], include_defaults=False)
     found: dict[str, Any] = {}
     for task, model in job["tasks"].items():
-        lm = HFLM(pretrained=model, device="cpu", batch_size=4)
-        results: Any = simple_evaluate(lm, tasks=[task], task_manager=manager, bootstrap_iters=0, log_samples=True)
+        lm = model_of(pretrained=model, device="cpu", batch_size=4)
+        results = evaluate(lm, tasks=[task], task_manager=manager, bootstrap_iters=0, log_samples=True)
         found[task] = results["samples"][task]
     return found
 
@@ -42,8 +43,12 @@ def inspect(job: dict[str, Any]) -> dict[str, Any]:
         (log,) = run(f"{job['file']}@{task}", model=student, display="none", log_dir=job["scratch"], epochs=1)
         assert log.status == "success", log.error
         found[task] = [
-            {"input": one.input, "text": one.output.completion, "scores": {name: score.value for name, score in one.scores.items()}}
-            for one in log.samples
+            {
+                "input": one.input,
+                "text": one.output.completion,
+                "scores": {name: score.value for name, score in (one.scores or {}).items()},
+            }
+            for one in log.samples or []
         ]
     return found
 

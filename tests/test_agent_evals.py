@@ -219,7 +219,7 @@ def test_a_score_has_its_interval_its_skills_and_its_confusions(errands: EvalSet
     text = drawn(found)
     assert f"{100 * one.accuracy:.1f} % right" in text
     assert f"{one.right} of 24" in text
-    assert "right label \\ answered" in text
+    assert "right \\ answered" in text
     assert max(map(len, text.splitlines())) <= 80
 
 
@@ -301,7 +301,8 @@ def test_the_tiny_model_from_the_command_line(here: Path, capsys: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (["builtin:tiny", "no.yaml"], "no.yaml does not exist"), (["builtin:smol", str(ERRANDS)], "builtin:smol"), (["./gone", str(ERRANDS)], "./gone"),
+        (["builtin:tiny", "no.yaml"], "no.yaml does not exist"),
+        (["builtin:smol", str(ERRANDS)], "builtin:smol"), (["./gone", str(ERRANDS)], "./gone"),
         (["builtin:tiny", str(ERRANDS), "--split", "all"], "'all'"), (["http://127.0.0.1:9/v1", str(ERRANDS)], "--model"),
         (["http://far.example/v1", str(ERRANDS), "--model", "m"], "https"),
         (["builtin:tiny", str(ERRANDS), "--adapter", "gone"], "'gone'"),

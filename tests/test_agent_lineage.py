@@ -40,7 +40,7 @@ def seed(name: str) -> Seed:
 
 
 def candidate(name: str, parent: str, strategy: str = "contrast", **more: Any) -> Candidate:
-    about = {
+    about: dict[str, Any] = {
         "prompt": f"new text {name}",
         "answer": "billing",
         "request_key": KEY,
@@ -125,7 +125,7 @@ def test_a_rejected_candidate_has_a_life_too(trail: Trail) -> None:
 
 
 def test_a_lesson_a_person_edited_is_shown_as_it_was_trained_on(trail: Trail) -> None:
-    edited = [Lesson(**(one.model_dump() | {"prompt": "put better"})) for one in CANDIDATES[:1]]
+    edited = [Lesson.model_validate({**one.model_dump(), "prompt": "put better"}) for one in CANDIDATES[:1]]
     write_records(trail.folder.round(1) / "lessons.jsonl", edited)
     told = text_of(lineage.lesson(read_trail(trail.folder), "aaaa1111"))
     assert "new text aaaa1111" in told and "put better" in told

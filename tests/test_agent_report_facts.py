@@ -224,7 +224,10 @@ def recount_fates(run: Path, rounds: list[Path], best: int) -> list[dict[str, An
         "select": [rounds[0] / "attempts.select.jsonl", rounds[best] / "attempts.select.jsonl"],
         "mine": [place / "attempts.mine.jsonl" for place in mined],
     }
-    ends = dict.fromkeys(("test", "select"), ("seed-only", f"round {best}"))
+    ends: dict[str, tuple[str, str]] = {
+        "test": ("seed-only", f"round {best}"),
+        "select": ("seed-only", f"round {best}"),
+    }
     ends["mine"] = (f"mined in round {int(mined[0].name)}", f"mined in round {int(mined[-1].name)}")
     found: list[dict[str, Any]] = []
     for split, paths in looks.items():

@@ -16,11 +16,12 @@ import yaml
 from dry_run import command_line, finish, start
 
 from student.evals.load import load_evals
+from student.evals.trouble import EvalError
 
 ROOT = Path(__file__).resolve().parent.parent
 SUITES = ROOT / "tests" / "fixtures" / "suites"
 TEXT = (ROOT / "docs" / "evals.md").read_text(encoding="utf-8")
-EXAMPLES = {name: body for name, body in re.findall(r"```yaml\n# (\S+)\.yaml\n(.*?)```", TEXT, re.DOTALL)}
+EXAMPLES: dict[str, str] = dict(re.findall(r"```yaml\n# (\S+)\.yaml\n(.*?)```", TEXT, re.DOTALL))
 FULL = os.environ.get("LLM2LLM_DATA")
 
 
@@ -60,6 +61,35 @@ def test_a_dry_run_learns_from_an_example(tmp_path: Path, name: str) -> None:
     path = placed(tmp_path, name)
     words = ["run", "--evals", str(path), "--student", "builtin:tiny", "--teacher", "scripted", "--ui", "quiet"]
     sets = ["stop.rounds=1", "generate.lessons=6", "train.epochs=1", "train.min_steps=1", "mine.folds=2"]
-    code, _, err = finish(start(tmp_path / "cache", [*words, "--runs", str(tmp_path), *(f"--set={one}" for one in sets)]))
+    code, _, err = finish(
+        start(tmp_path / "cache", [*words, "--runs", str(tmp_path), *(f"--set={one}" for one in sets)])
+    )
     assert code == 0, err
     assert (tmp_path / f"{name}-1" / "claim" / "claim.json").exists()
+
+
+FILES: dict[str, str] = dict(re.findall(r"```yaml\n# file: (\S+)\.yaml\n(.*?)```", TEXT, re.DOTALL))
+HOSTED = {"shops": "lm_eval", "pantry": "inspect"}
+
+
+@pytest.mark.parametrize("name", HOSTED)
+def test_a_task_of_another_tool_is_named_by_its_example(tmp_path: Path, name: str) -> None:
+    shutil.copytree(ROOT / "tests" / "fixtures" / HOSTED[name], tmp_path / HOSTED[name])
+    path = tmp_path / f"{name}.yaml"
+    path.write_text(FILES[name])
+    with pytest.raises(EvalError, match="--allow-code"):
+        load_evals(path)
+    evals = load_evals(path, allow_code=True)
+    try:
+        assert evals.seeds and all(evals.held_out.sizes().values())
+    finally:
+        evals.close()
+
+
+def test_the_plug_in_of_the_example_is_an_eval_set(tmp_path: Path) -> None:
+    (body,) = re.findall(r"```python\n(def tickets.*?)```", TEXT, re.DOTALL)
+    rows = '*({"prompt": f"Ticket {n}: {w} {w[::-1]}", "answer": "access"} for n, w in enumerate(dir(str)))'
+    (tmp_path / "mine.py").write_text(body.replace("...", rows))
+    with pytest.raises(EvalError, match="--allow-code"):
+        load_evals(f"{tmp_path}/mine.py:tickets")
+    assert len(load_evals(f"{tmp_path}/mine.py:tickets", allow_code=True).seeds) == 25

@@ -266,7 +266,7 @@ def test_two_answers_to_one_question_are_noticed_under_different_ids(tmp_path: P
         ("items.jsonl", '{"id": 1' + "1" * 5000 + "}\n", "items.jsonl:1"),
         ("items.json", "[{},\n{]", "items.json:2:"), ("items.json", '{"id": {}}', "items.json"),
         ("items.json", "[1, 2]", "items.json:1"), ("items.jsonl", "\n\n", "items.jsonl"),
-        ("items.csv", "id,shop\n1,grocer\n", "items.csv:2:"),
+        ("items.csv", "id,shop\n1,grocer\n", "items.csv:1:"),
     ],
 )  # fmt: skip
 def test_an_unreadable_row_names_file_and_line(tmp_path: Path, data: str, text: str, place: str) -> None:

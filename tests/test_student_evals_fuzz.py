@@ -12,6 +12,7 @@ import io
 import json
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,16 +60,20 @@ FUZZ = settings(
     max_examples=500, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
 ODD_BYTES = [
-    b"\0", b"\xff", b"\xfe\xff", b"\xef\xbb\xbf", b"\xed\xa0\x80", b'"', b"'", b"\n", b"\r", b"\r\n", b",", b";", b"\t", b"{", b"}", b"[", b"]", b"\\",
-    b"\\ud800", b"\\u0000", b"NaN", b"-Infinity", b"1e999", b"9" * 5000, b"[" * 2000, b"!!python/object/apply:os.system [x]", b"&a *a", b"<<: *a",
-    b"? ", b": ", b"- ", b"{{ text", b"{% for a in text %}", b"\x1f\x8b", b"PAR1", b"\xe2\x80\xa8", b"\x80\x04", b"~", b"|", b">", b"%YAML 9.9\n", b"---\n", b"#",
+    b"\0", b"\xff", b"\xfe\xff", b"\xef\xbb\xbf", b"\xed\xa0\x80", b'"', b"'", b"\n", b"\r", b"\r\n", b",", b";", b"\t",
+    b"{", b"}", b"[", b"]", b"\\", b"\\ud800", b"\\u0000", b"NaN", b"-Infinity", b"1e999", b"9" * 5000, b"[" * 2000,
+    b"!!python/object/apply:os.system [x]", b"&a *a", b"<<: *a", b"? ", b": ", b"- ", b"{{ text",
+    b"{% for a in text %}", b"\x1f\x8b", b"PAR1", b"\xe2\x80\xa8", b"\x80\x04", b"~", b"|", b">", b"%YAML 9.9\n",
+    b"---\n", b"#",
 ]  # fmt: skip
 ODD_VALUES: list[Any] = [
-    None, "", " ", "yes", "NO", "\0", "a\0b", "\ud800", "\udfff", "\u2028", "\ufeff", "x" * 300_000, 0, 1, -1, 2.0, 1.5, True, 10**400, 10**18, float("nan"),
-    float("inf"), -0.0, [], {}, [[]], ["a"], ["yes", "no"], ["yes", "yes"], [None], [1, 2.0], {"a": 1}, {"text": ["yes", "no"], "label": ["A", "B"]},
-    {"text": ["a"], "label": []}, [{"role": "user", "content": "hello"}], [{"role": "robot"}], [{"role": "assistant", "content": None}], "{{ text }}",
-    "{% for a in range(10**9) %}{% endfor %}", "{{ text.x.y }}", "../up.jsonl", "/nowhere/at.all", "hub:", "hub:x", "plugin:none", "~nobody/x", "lm-eval:x@y",
-    "inspect:x", "a.py:run", "data.csv", {"from": "train"}, {"from": "", "take": -1}, 0.5, "0.5", ".nan", "1e999", -3, 99, "likelihood", "exact", "choice", "generate",
+    None, "", " ", "yes", "NO", "\0", "a\0b", "\ud800", "\udfff", "\u2028", "\ufeff", 'x' * 300, 0, 1, -1, 2.0, 1.5,
+    True, 10**400, 10**18, float("nan"), float("inf"), -0.0, [], {}, [[]], ["a"], ["yes", "no"], ["yes", "yes"], [None],
+    [1, 2.0], {"a": 1}, {"text": ["yes", "no"], "label": ["A", "B"]}, {"text": ["a"], "label": []},
+    [{"role": "user", "content": "hello"}], [{"role": "robot"}], [{"role": "assistant", "content": None}], "{{ text }}",
+    "{% for a in range(10**9) %}{% endfor %}", "{{ text.x.y }}", "../up.jsonl", "/nowhere/at.all", "hub:", "hub:x",
+    "plugin:none", "~nobody/x", "lm-eval:x@y", "inspect:x", "a.py:run", "data.csv", {"from": "train"},
+    {"from": "", "take": -1}, 0.5, "0.5", ".nan", "1e999", -3, 99, "likelihood", "exact", "choice", "generate",
 ]  # fmt: skip
 
 
@@ -144,7 +149,8 @@ TEXTS: dict[str, Callable[[list[dict[str, Any]]], bytes]] = {
 BINARIES: dict[str, Callable[[list[dict[str, Any]]], bytes]] = {
     "data.parquet": as_parquet, "plain.parquet": lambda rows: as_parquet(rows, compression="none", use_dictionary=False),
     "data.arrow": lambda rows: as_arrow(rows, pa.ipc.new_file), "stream.arrow": lambda rows: as_arrow(rows, pa.ipc.new_stream),
-    "data.jsonl.gz": lambda rows: gzip.compress(as_jsonl(rows), mtime=0), "data.csv.gz": lambda rows: gzip.compress(as_csv(rows, ","), mtime=0),
+    "data.jsonl.gz": lambda rows: gzip.compress(as_jsonl(rows), mtime=0),
+    "data.csv.gz": lambda rows: gzip.compress(as_csv(rows, ","), mtime=0),
 }  # fmt: skip
 SOUND = {name: make(ROWS) for name, make in (TEXTS | BINARIES).items()}
 
@@ -156,19 +162,20 @@ def _folder() -> Iterator[Path]:
 
 
 def ends_well(folder: Path, name: str, data: bytes, spec: dict[str, Any] | bytes) -> None:
-    """Load it; a complaint is one paragraph that names a file or what was typed. To one who listens, every row is told."""
+    """Load it, and read it once more the way one who wants to hear of every row does; a complaint is one paragraph."""
     (folder / name).write_bytes(data)
     text = spec if isinstance(spec, bytes) else json.dumps(spec | {"source": name}).encode("utf-8", "surrogatepass")
     (folder / "evals.yaml").write_bytes(text)
-    for load in (load_evals, lambda path: read_parts(path, on_trouble=complaints.append)):
-        complaints: list[EvalError] = []
+    complaints: list[EvalError] = []
+    listening = partial(read_parts, on_trouble=complaints.append)
+    for load in (load_evals, listening):
         try:
             load(folder / "evals.yaml")
         except EvalError as error:
             complaints.append(error)
-        for said in map(str, complaints):
-            assert said == " ".join(said.split("\n"))
-            assert len(said) < 3000
+    for said in map(str, complaints):
+        assert "\n" not in said
+        assert len(said) < 3000
 
 
 def test_the_sound_files_load(folder: Path) -> None:
@@ -176,11 +183,8 @@ def test_the_sound_files_load(folder: Path) -> None:
         (folder / name).write_bytes(data)
         for spec in SPECS:
             (folder / "evals.yaml").write_text(json.dumps(spec | {"source": name}))
-            assert (
-                sum(map(len, read_parts(folder / "evals.yaml").parts.values())) == len(ROWS)
-                or "csv" in name
-                or "tsv" in name
-            )
+            parts = read_parts(folder / "evals.yaml").parts
+            assert len(parts[""]) == len(ROWS)
 
 
 @FUZZ
@@ -214,8 +218,10 @@ def test_cells_that_nobody_expects(folder: Path, name: str, spec: dict[str, Any]
 @FUZZ
 @given(
     st.sampled_from(SPECS), edits | st.none(),
-    st.lists(st.tuples(st.sampled_from([*SPEC, "prompt", "answer", "kind", "scorer", "draw", "stop", "label_names", "columns.prompt",
-                                        "columns.choices", "columns.answer_is", "splits.mine", "splits.test", "labels.yes", "x"]), odd_values), max_size=3),
+    st.lists(st.tuples(st.sampled_from([
+        *SPEC, "prompt", "answer", "kind", "scorer", "draw", "stop", "label_names", "columns.prompt", "columns.choices",
+        "columns.answer_is", "splits.mine", "splits.test", "labels.yes", "x",
+    ]), odd_values), max_size=3),
 )  # fmt: skip
 def test_yaml_files_changed_bytewise_and_by_key(folder: Path, spec: dict[str, Any], changes: Any, keys: Any) -> None:
     made = json.loads(json.dumps(spec | {"source": "data.jsonl"}))

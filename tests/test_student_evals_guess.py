@@ -326,6 +326,6 @@ def test_odd_names_and_labels_make_a_set_that_loads_or_a_paragraph(
     names = dict(
         zip(columns, [question, lambda at: labels[at % len(labels)], lambda at: at, lambda at: None], strict=False)
     )
-    data = write(tmp_path / "d.jsonl", rows(**names))
+    data = write(tmp_path / "d.jsonl", rows(60, **names))
     with contextlib.suppress(EvalError):
         assert written(data).kind in ("choice", "generate")

@@ -48,7 +48,9 @@ def place_of(task: str, where: Path | None = None) -> Address:
 def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
     """Opens tasks, all those of one tool in one process."""
     scratch = tempfile.TemporaryDirectory(dir=tmp_path_factory.getbasetemp())
-    pipes = {kind: Pipe(f"student.evals.host_{kind}", Path(scratch.name, f"{kind}.log")) for kind in ("lm_eval", "inspect")}
+    pipes = {
+        kind: Pipe(f"student.evals.host_{kind}", Path(scratch.name, f"{kind}.log")) for kind in ("lm_eval", "inspect")
+    }
 
     def open_one(task: str | dict[str, Address], where: Path | None = None, **said: Any) -> TaskHost:
         places = task if isinstance(task, dict) else {"": place_of(task, where)}
@@ -106,7 +108,9 @@ def both(hosted: Open, tmp_path_factory: pytest.TempPathFactory) -> Both:
         "lm-eval": {"folder": str(HARNESS), "tasks": {task: models[task] for task in TASKS[:3]}},
         "inspect": {"file": str(KITCHEN), "tasks": {task: models[task] for task in TASKS[3:]}},
     }
-    run = subprocess.run([sys.executable, Path(__file__).with_name("outside.py"), json.dumps(job)], capture_output=True, check=False)
+    run = subprocess.run(
+        [sys.executable, Path(__file__).with_name("outside.py"), json.dumps(job)], capture_output=True, check=False
+    )
     assert run.returncode == 0, run.stderr.decode()[-3000:]
     found = json.loads(run.stdout.decode().splitlines()[-1])
     return Both(inside, found["lm-eval"] | found["inspect"])
@@ -127,7 +131,10 @@ def examined(student: Student, host: TaskHost, items: Sequence[Item]) -> Exam:
         asked.append(len(questions))
         plain = [Question(prompt=one.prompt, turns=one.turns, choices=one.choices) for one in questions]
         if plain[0].choices:
-            return [{"scores": one.values, "greedy": one.greedy} for one in score_choices(student, ask, plain, lambda *_: None)]
+            return [
+                {"scores": one.values, "greedy": one.greedy}
+                for one in score_choices(student, ask, plain, lambda *_: None)
+            ]
         written = write_answers(student, ask, plain, host.spec.max_new_tokens, lambda *_: None)
         return [{"text": one.text, "truncated": one.truncated} for one in written]
 
@@ -143,7 +150,9 @@ def merged(student: Student, folder: Path) -> Path:
             delta = module.get_delta_weight("default")
             kept[name.removeprefix("base_model.model.") + ".weight"] = module.base_layer.weight.detach() + delta
     weights = {
-        key.replace(".base_layer.", "."): value for key, value in student.causal.state_dict().items() if ".lora_" not in key
+        key.replace(".base_layer.", "."): value
+        for key, value in student.causal.state_dict().items()
+        if ".lora_" not in key
     }
     student.causal.save_pretrained(folder, state_dict={**weights, **kept})
     student.tokenizer.save_pretrained(folder)
@@ -162,7 +171,11 @@ def test_choices_score_as_in_the_harness(both: Both, task: str) -> None:
     for attempt, sample in zip(exam.attempts, outside, strict=True):
         assert (attempt.margin or 0) > 0 if attempt.right else (attempt.margin or 0) < 0
         if task == "shops":
-            (right,) = [float(one[0]) for one, shop in zip(sample["filtered_resps"], exam.spec.labels, strict=True) if shop == sample["target"]]
+            (right,) = [
+                float(one[0])
+                for one, shop in zip(sample["filtered_resps"], exam.spec.labels, strict=True)
+                if shop == sample["target"]
+            ]
             others = [float(one[0]) for one in sample["filtered_resps"] if float(one[0]) != right]
             assert attempt.margin == pytest.approx(right - max(others), abs=1e-3)
 
@@ -214,7 +227,11 @@ def test_what_all_prompts_share_is_a_frame_and_the_rest_the_question(hosted: Ope
 
 
 def test_splits_are_named_by_what_the_harness_does_with_them(hosted: Open) -> None:
-    assert {part: len(items) for part, items in hosted("shops").parts.items()} == {"train": 12, "validation": 6, "test": 6}
+    assert {part: len(items) for part, items in hosted("shops").parts.items()} == {
+        "train": 12,
+        "validation": 6,
+        "test": 6,
+    }
 
 
 def test_worked_examples_are_in_the_frame_and_not_among_the_seeds(hosted: Open) -> None:
@@ -228,14 +245,14 @@ def test_worked_examples_are_in_the_frame_and_not_among_the_seeds(hosted: Open) 
 def test_a_task_with_a_test_split_only_can_be_scored_and_not_learned_from(hosted: Open) -> None:
     host = hosted("riddles")
     loaded = Loaded(host.spec, host.parts, host.dropped, "", host.where)
-    with pytest.raises(EvalError, match="nothing is left for mine and select.*can be scored"):
+    with pytest.raises(EvalError, match=r"nothing is left for mine and select.*can be scored"):
         deal_roles(loaded)
     assert len(deal_roles(loaded, score_only=True)["test"]) == 5
 
 
 def test_what_is_taught_is_what_the_scorer_takes(both: Both) -> None:
     assert [one.answer for one in both.inside["spoons"].items] == ["ANSWER: A", "ANSWER: B", "ANSWER: A"]
-    assert [one.answer for one in both.inside["pantry"].items][0] == "cereals"
+    assert both.inside["pantry"].items[0].answer == "cereals"
     assert both.inside["sums"].items[0].answer == "9 - 2 = 7. #### 7"
 
 
@@ -243,9 +260,13 @@ def test_an_inspect_task_comes_in_parts_by_its_arguments(hosted: Open) -> None:
     parts = {name: place_of(f"kitchen:pantry?split={name}") for name in ("train", "test")}
     host = hosted(parts, columns={"skill": "aisle"})
     assert {part: len(items) for part, items in host.parts.items()} == {"train": 8, "test": 4}
-    assert (host.spec.system, host.spec.frame) == ("You sort a pantry.", "Where does it go?\n\nThing: {question}\nShelf:")
+    assert (host.spec.system, host.spec.frame) == (
+        "You sort a pantry.",
+        "Where does it go?\n\nThing: {question}\nShelf:",
+    )
     assert (host.spec.stop, host.spec.max_new_tokens, host.spec.format) == (("\n",), 12, "chat")
-    assert [(one.prompt, one.skill) for one in host.parts["train"]][0] == ("oat flakes", "dry")
+    first = host.parts["train"][0]
+    assert (first.prompt, first.skill) == ("oat flakes", "dry")
 
 
 def test_a_question_that_comes_twice_is_two_items(hosted: Open) -> None:
@@ -280,7 +301,9 @@ def test_another_filter_gives_other_scores(hosted: Open) -> None:
     items = hosted("sums").parts["test"]
     said = [{"text": f"it is {item.answer.rpartition(' ')[2]}", "truncated": False} for item in items]
     assert {one.outcome for one in hosted("sums").attempts(items, said, lambda asked: [])} == {"malformed"}
-    assert all(one.right for one in hosted("sums", metric="exact_match,last-number").attempts(items, said, lambda asked: []))
+    assert all(
+        one.right for one in hosted("sums", metric="exact_match,last-number").attempts(items, said, lambda asked: [])
+    )
 
 
 def test_an_answer_cut_at_the_limit_is_truncated_unless_it_is_right(hosted: Open) -> None:
@@ -350,7 +373,9 @@ def write_task(folder: Path, **changes: Any) -> Path:
     ],
     ids=["filter", "template", "file", "rolling", "unsafe", "empty", "corpus"],
 )  # fmt: skip
-def test_what_is_wrong_with_a_harness_task_is_a_paragraph(hosted: Open, tmp_path: Path, changes: dict[str, Any], told: str) -> None:
+def test_what_is_wrong_with_a_harness_task_is_a_paragraph(
+    hosted: Open, tmp_path: Path, changes: dict[str, Any], told: str
+) -> None:
     with pytest.raises(EvalError, match=told) as caught:
         hosted("own", write_task(tmp_path, **changes))
     assert "\n" not in str(caught.value)
@@ -358,14 +383,16 @@ def test_what_is_wrong_with_a_harness_task_is_a_paragraph(hosted: Open, tmp_path
 
 def test_a_failure_in_a_tasks_python_is_told_with_file_and_line(hosted: Open, tmp_path: Path) -> None:
     text = (write_task(tmp_path) / "own.yaml").read_text()
-    (tmp_path / "own.yaml").write_text(text.replace('"options"', '!function helpers.options'))
-    (tmp_path / "helpers.py").write_text("def options(doc):\n    print('a line on stdout')\n    return doc['optoins']\n")
+    (tmp_path / "own.yaml").write_text(text.replace('"options"', "!function helpers.options"))
+    (tmp_path / "helpers.py").write_text(
+        "def options(doc):\n    print('a line on stdout')\n    return doc['optoins']\n"
+    )
     with pytest.raises(EvalError, match=r"helpers\.py:3: .*KeyError: 'optoins'"):
         hosted("own", tmp_path)
 
 
 def test_an_unknown_task_names_the_nearest_and_a_damaged_file_its_line(hosted: Open, tmp_path: Path) -> None:
-    with pytest.raises(EvalError, match="no task 'shop';.*'riddles', 'shops', 'sums'.*mean 'shops'"):
+    with pytest.raises(EvalError, match=r"no task 'shop';.*'riddles', 'shops', 'sums'.*mean 'shops'"):
         hosted("shop")
     (tmp_path / "own.yaml").write_text("task: own\ndoc_to_text: [\n")
     with pytest.raises(EvalError, match=r"own\.yaml:3: this is no task"):
@@ -392,8 +419,15 @@ def test_an_item_whose_gold_is_no_choice_is_dropped_and_counted(hosted: Open, tm
 
 def test_a_blank_filled_in_each_way_is_asked_each_way(hosted: Open, tmp_path: Path) -> None:
     """What the harness calls multiple inputs, as in Winogrande: the ends are the same, the beginnings differ."""
-    rows = [{"blank": f"The {thing} did not fit because _ was too big.", "options": [thing, "box"], "gold": 0, "end": f"It was {thing}."}
-            for thing in ("cello", "sofa")]  # fmt: skip
+    rows: list[dict[str, Any]] = [
+        {
+            "blank": f"The {one} did not fit because _ was too big.",
+            "options": [one, "box"],
+            "gold": 0,
+            "end": f"It was {one}.",
+        }
+        for one in ("cello", "sofa")
+    ]
     write_task(tmp_path, doc_to_text="gold", doc_to_target="end",
                doc_to_choice="{{[blank.replace('_', 'the ' + options[0]), blank.replace('_', 'the ' + options[1])]}}")  # fmt: skip
     (tmp_path / "riddles.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -411,7 +445,9 @@ def test_a_blank_filled_in_each_way_is_asked_each_way(hosted: Open, tmp_path: Pa
 
 
 def test_a_continuation_is_right_when_the_student_would_write_it(hosted: Open, tmp_path: Path) -> None:
-    host = hosted("own", write_task(tmp_path, output_type="loglikelihood", doc_to_choice=None, doc_to_target=" {{options[0]}}"))
+    host = hosted(
+        "own", write_task(tmp_path, output_type="loglikelihood", doc_to_choice=None, doc_to_target=" {{options[0]}}")
+    )
     items = host.parts["test"]
     assert (items[0].choices, host.spec.join, host.spec.kind) == (("a piano",), " ", "generate")
     said = [{"scores": [-1.0], "greedy": [at == 0]} for at in range(5)]
@@ -421,9 +457,9 @@ def test_a_continuation_is_right_when_the_student_would_write_it(hosted: Open, t
 @pytest.mark.parametrize(
     ("task", "told"),
     [
-        ("roles", "models of its own"), ("foreign", "asks the model 'mockllm/model' by itself"), ("crash", r"kitchen\.py:\d+: .*no such spoon"),
-        ("armed", "tools"), ("seen", "pictures"), ("lost", r"kitchen\.py:\d+: .*gone\.jsonl"), ("spoon", "no @task 'spoon'.*mean 'spoons'"),
-        ("pantry?aisle=3", "aisle"), ("unscored", "no scorer"),
+        ("roles", "models of its own"), ("foreign", "asks the model 'mockllm/model' by itself"), ("armed", "tools"),
+        ("crash", r"kitchen\.py:\d+: .*no such spoon"), ("lost", r"kitchen\.py:\d+: .*gone\.jsonl"), ("seen", "pictures"),
+        ("spoon", "no @task 'spoon'.*mean 'spoons'"), ("pantry?aisle=3", "aisle"), ("unscored", "no scorer"),
     ],
 )  # fmt: skip
 def test_what_an_inspect_task_cannot_have_here_is_a_paragraph(hosted: Open, task: str, told: str) -> None:

@@ -106,19 +106,24 @@ COMMON = ["what is it", "who was he", "is it good", "what is the name of the riv
 
 
 def test_a_short_item_of_common_words_stops_only_itself() -> None:
-    guard = guard_of("What is it?", "who was Galileo", seeds=COMMON)
+    guard = guard_of("What is it?", "who was Hypatia", seeds=COMMON)
     assert guard("what is it") and guard("What is it?!")
     for text in ("I do not know what is it good for", "what is it that makes bread rise", "what is that", "is it"):
         assert guard(text) is None
 
 
 def test_a_short_item_that_says_something_is_found_inside_other_texts() -> None:
-    guard = guard_of("Who was Galileo ?", seeds=COMMON)
-    assert guard("Tell me, who was Galileo, and when did he live?")
-    assert guard("who was Gallileo")
-    assert guard("who is Galileo")
-    for text in ("Who was Kepler ?", "Galileo looked at the moon", "What was the name of Galileo's ship?"):
+    guard = guard_of("Who was Hypatia ?", seeds=COMMON)
+    assert guard("Tell me, who was Hypatia, and when did he live?")
+    assert guard("who was Hypattia")
+    assert guard("who is Hypatia")
+    for text in ("Who was Kepler ?", "Hypatia looked at the moon", "What was the name of Hypatia's ship?"):
         assert guard(text) is None
+
+
+def test_a_slip_is_read_as_the_word_it_is_nearest_to() -> None:
+    guard = guard_of("what is a granite floor", "what is a granier floor", seeds=COMMON)
+    assert guard("what is a grantie floor") and guard("what is a graniet floor") and guard("what is a graneir floor")
 
 
 def test_an_item_of_one_or_two_words_stops_only_itself() -> None:

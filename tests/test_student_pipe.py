@@ -15,7 +15,7 @@ import pytest
 
 from student.pipe import Ended, Failed, Pipe, Stopped
 
-CHILD = '''
+CHILD = """
 import os, subprocess, sys, time
 from student.pipe import serve
 
@@ -42,7 +42,7 @@ class KeyError(Exception):
     pass
 
 main()
-'''
+"""
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipe]:
 
 def test_answers_and_progress_come_through_and_prints_do_not(pipe: Pipe) -> None:
     told: list[dict[str, Any]] = []
-    text = "caf\u00e9 \u2028 \n {\"result\": 1}"
+    text = 'caf\u00e9 \u2028 \n {"result": 1}'
     assert pipe.call({"do": "count", "text": text}, told.append) == {"read": "", "text": text}
     assert told == [{"done": 0}, {"done": 1}, {"done": 2}]
     assert "a line that is no answer" in pipe.log.read_text()
@@ -71,7 +71,7 @@ def test_an_error_is_told_with_its_kind_and_the_child_lives_on(pipe: Pipe) -> No
 
 
 def test_a_child_that_ends_is_told_with_its_last_words_and_started_again(pipe: Pipe) -> None:
-    with pytest.raises(Ended, match="exit 3.*last words"):
+    with pytest.raises(Ended, match=r"exit 3.*last words"):
         pipe.call({"do": "end"})
     assert not pipe.running
     assert pipe.call({"do": "count", "text": "x"})["text"] == "x"
@@ -94,11 +94,13 @@ Pipe("echo_child", Path({str(tmp_path / "log")!r})).call({{"do": "hang"}}, lambd
 """
     root = str(Path(__file__).parent.parent)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, str(tmp_path)])}
-    with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True, env=environment) as running:
+    with subprocess.Popen(
+        [sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True, env=environment
+    ) as running:
         assert running.stdout is not None
         grandchild = psutil.Process(int(running.stdout.readline()))
         child = grandchild.parent()
         assert child is not None and child.pid != running.pid
         running.send_signal(signal.SIGKILL)
-    gone, alive = psutil.wait_procs([child, grandchild], timeout=20)
+    _, alive = psutil.wait_procs([child, grandchild], timeout=20)
     assert all(one.status() == psutil.STATUS_ZOMBIE for one in alive)

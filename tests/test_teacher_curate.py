@@ -27,7 +27,14 @@ SEEDS = [
 def candidate(
     prompt: str, answer: str = "printer", id: str = "c", choices: tuple[str, ...] = LABELS, **more: Any
 ) -> Candidate:
-    about = {"round": 1, "weakness_id": "w", "parent_id": "s1", "strategy": "contrast", "request_key": "k", **more}
+    about: dict[str, Any] = {
+        "round": 1,
+        "weakness_id": "w",
+        "parent_id": "s1",
+        "strategy": "contrast",
+        "request_key": "k",
+        **more,
+    }
     return Candidate(id=id, prompt=prompt, answer=answer, choices=choices, **about)
 
 
@@ -209,6 +216,12 @@ def test_thresholds_are_the_settings() -> None:
     assert sifted(near, duplicate=0.99)[0].reason == "accepted"
     assert sifted(near, duplicate=0.3)[0].reason == "near-duplicate"
     assert sifted(candidate(GOOD), longest=0.5)[0].reason == "too-long"
+
+
+def test_more_agreement_than_answers_is_refused() -> None:
+    assert CurateSettings(answers=3, agree=2).agree == 2
+    with pytest.raises(ValueError, match="agree=3 of answers=2"):
+        CurateSettings(answers=2, agree=3)
 
 
 def test_a_detail_is_short_whatever_the_teacher_wrote() -> None:

@@ -2,8 +2,9 @@
 
     gather -> facts.Facts -> story -> document.Document -> page (HTML) and markdown
 
-`gather` reads the run folder with the help of `reading`, `results`, `lessons` and `spending`; `story` words the chapters
-(`about_verdict`, `about_results`, `about_lessons`, `about_run`, `doubts`) and draws `charts`. Only `write_report` writes.
+`gather` counts what `reading` finds in the run folder, with `results`, `lessons` and `spending`. `story` puts the chapters
+in order (`about_verdict`, `about_results`, `about_lessons`, `about_data`, `about_run`), which say things in `words`, state `doubts`
+and draw `charts`. Only `write_report` writes.
 """
 
 from __future__ import annotations

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 
 from agent.report.document import Line, data, says
 from agent.report.facts import Facts
-from agent.report.words import points, share
+from agent.report.words import difference, points, share
 from agent.tables import plural
 from loops.claims import lessons_sentence
 
 NAMED = 5
 """Skills that are named in one sentence."""
-_PLAIN = re.compile(r"(?!.*www\.)[\w .,:;%+=()'?!-]*", re.ASCII)
+_PLAIN = re.compile(r"(?!.*www\.)[A-Za-z][\w .,:;%+=()'?!-]*", re.ASCII)
 
 
 def recorded(text: str) -> Line:
@@ -120,6 +120,11 @@ def _about_measuring(facts: Facts) -> Iterator[Line]:
         yield says(
             f"How good round {facts.best} is from its accuracy on select: it was kept because it did best there, which flatters it."
         )
+    for one in facts.exams:
+        if one.beaten_by and one.beaten_by.low <= 0:
+            yield says(
+                f"That training pays at all: on test the kept student is ahead of the {one.who} one by {difference(one.beaten_by)} points."
+            )
     unread = [one for one in facts.exams if one.split == "test" and one.score.truncated + one.score.malformed]
     for one in unread:
         cut, bad = one.score.truncated, one.score.malformed

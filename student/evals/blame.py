@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+_PROGRAM = Path(__file__).resolve().parent.parent
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in ')
 _PRINTED_FRAME = re.compile(r"(?P<file>/[^\s:]+\.py):(?P<line>\d+) in ")
 
@@ -24,6 +25,12 @@ def place_of(error: BaseException, folders: Sequence[Path]) -> str:
             if _below(frame.filename, folders):
                 return f"{frame.filename}:{frame.lineno}"
     return ""
+
+
+def is_ours(error: BaseException) -> bool:
+    """Whether a line of this program raised it: that is a bug here, whatever was called before."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and _below(frames[-1].filename, [_PROGRAM])
 
 
 def place_in_text(printed: str, folders: Sequence[Path]) -> str:

@@ -34,7 +34,7 @@ _BOM = b"\xef\xbb\xbf"
 _NO_MARK = "UTF-16 text without a byte order mark"
 _FIRST_BYTES = {
     b"PAR1": "Parquet", b"ARROW1": "Arrow", b"\x1f\x8b": "gzip", b"PK\x03\x04": "a zip archive or an Excel workbook",
-    b"SQLite format 3": "an SQLite database", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd",
+    b"SQLite format 3": "an SQLite database", b"BZh91AY&SY": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd",
     b"\xff\xfe": "UTF-16 text", b"\xfe\xff": "UTF-16 text", b"%PDF": "a PDF", b"\xd0\xcf\x11\xe0": "an old Excel workbook",
 }  # fmt: skip
 

@@ -7,8 +7,10 @@ the score better than the student is; two answers to one question make some of t
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 from student.evals.findings import Finding, Suite
 from student.evals.splits import SAME_GROUP
@@ -20,8 +22,10 @@ from student.similar import Numbers
 
 SAME_QUESTION = 0.9
 """From this likeness on, numbers counting as they are, two answers are a contradiction."""
-AT_MOST = 50_000
-"""Texts whose pairs are looked for."""
+AT_MOST = 40_000
+"""Texts whose pairs are looked for,"""
+LETTERS = 8_000_000
+"""and their letters in all."""
 PAIRS = 5_000
 """Pairs that are counted."""
 
@@ -43,7 +47,9 @@ def copies(suite: Suite) -> Iterator[Finding]:
 def _across(suite: Suite, texts: list[str], twins: list[int], numbers: Numbers) -> Iterator[Finding]:
     """Per pair of splits: how many items have a look-alike on the other side, the most alike listed."""
     roles = suite.role_of
-    places = _at_most(suite, [at for at in twins if roles[at]], "look-alikes across splits were looked for among")
+    places = _at_most(
+        suite, texts, [at for at in twins if roles[at]], "look-alikes across splits were looked for among"
+    )
     pairs = similar_pairs([texts[at] for at in places], SAME_GROUP, PAIRS, [roles[at] for at in places], numbers)
     between = defaultdict[tuple[Split, Split], list[tuple[int, int, float]]](list)
     for left, right, similarity in pairs:
@@ -90,7 +96,7 @@ def _look_alikes(
 
 def _contradictions(suite: Suite, texts: list[str], twins: list[int]) -> Iterator[Finding]:
     items = suite.items
-    places = _at_most(suite, twins, "conflicting answers were looked for among")
+    places = _at_most(suite, texts, twins, "conflicting answers were looked for among")
     answers = [items[at].answer for at in places]
     pairs = similar_pairs([texts[at] for at in places], SAME_QUESTION, PAIRS, answers, "keep")
     differ = _not_equal(suite, [(items[places[left]], items[places[right]]) for left, right, _ in pairs])
@@ -119,11 +125,11 @@ def _not_equal(suite: Suite, pairs: Sequence[tuple[Seed, Seed]]) -> list[tuple[S
     return [None if attempt.right else pair for pair, attempt in zip(pairs, attempts, strict=True)]
 
 
-def _at_most(suite: Suite, places: list[int], what: str) -> list[int]:
+def _at_most(suite: Suite, texts: list[str], places: list[int], what: str) -> list[int]:
     """The first so many of those that have any look-alike; said where it is not all."""
-    if len(places) <= AT_MOST:
+    room = list(accumulate(len(texts[at]) for at in places))
+    most = min(AT_MOST, bisect_right(room, LETTERS))
+    if len(places) <= most:
         return places
-    suite.sampled.append(
-        f"{what} the first {AT_MOST:,} of {len(places):,} {plural_of(suite.noun)} that have look-alikes"
-    )
-    return places[:AT_MOST]
+    suite.sampled.append(f"{what} the first {most:,} of {len(places):,} {plural_of(suite.noun)} that have look-alikes")
+    return places[:most]

@@ -49,13 +49,20 @@ def _labels(suite: Suite) -> Iterator[Finding]:
         return
     part, known = len(right) / len(clear), len(right) / len(suite.items)
     yield Finding(
-        level="warning" if known >= 0.2 and part >= 0.8 else "note", code="label-in-question", where="labels", count=len(right),
+        level="warning" if known >= 0.5 and part >= 0.8 else "note", code="label-in-question", where="labels", count=len(right),
         text=f"{plural(len(clear), suite.noun)} ({share(len(clear) / len(suite.items))}) "
         f"{'name' if len(clear) != 1 else 'names'} exactly one label, and in {share(part)} of them it is the right one (by chance "
         f"{share(expected / len(clear))}). If your users write so, that is fine; if the label got into the text with the data, "
         "take it out.",
-        examples=some(f"{label}: {brief(item.prompt)}" for item, label in right),
+        examples=some(f"{label}: {_around(item.prompt, label)}" for item, label in right),
     )  # fmt: skip
+
+
+def _around(text: str, label: str) -> str:
+    """The piece of a text in which a label's word stands."""
+    low = text.casefold()
+    at = max(low.find(label.casefold()), low.find(_CAMEL.sub(" ", label).casefold()), 0)
+    return brief(("…" if at > 40 else "") + text[at - 40 if at > 40 else 0 : at + 50], 95)
 
 
 def _named(text: str, phrases: dict[str, str], firsts: set[str]) -> set[str]:

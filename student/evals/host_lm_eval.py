@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from student.evals.blame import is_ours
 from student.evals.frame import shared_start
 from student.evals.lm_eval_metric import NO_TEXT, Metric, find_right_choices, find_right_texts
 from student.evals.lm_eval_task import Asked, Task, load_task
@@ -50,9 +51,9 @@ class Desk:
         """Work in which the task's own code runs."""
         try:
             return work()
-        except EvalError:
-            raise
         except Exception as error:
+            if isinstance(error, EvalError) or is_ours(error):
+                raise
             raise self.task.failed(error) from error
 
     def load(self, told: dict[str, Any]) -> dict[str, Any]:

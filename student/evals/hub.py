@@ -13,7 +13,7 @@ from student.evals.columnar import Wanted, from_batches
 from student.evals.rows import Source
 from student.evals.trouble import EvalError, listed, meant
 
-Load = Callable[..., Mapping[str, Any]]
+Load = Callable[..., Mapping[Any, Any]]
 """`datasets.load_dataset`, which gives a dataset for each split."""
 _NAME = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?::(?P<config>[^@:/]+))?(?:@(?P<revision>[^@:]+))?")
 _BATCH = 2000
@@ -35,14 +35,14 @@ def hub_dataset(place: str, parts: Sequence[str], wanted: Wanted, load: Load | N
     return {part: _table(f"hub:{place}, split {part}", found[part], wanted) for part in parts or found}
 
 
-def _load(repo: str, **how: Any) -> Mapping[str, Any]:
+def _load(repo: str, **how: Any) -> Mapping[Any, Any]:
     import datasets  # takes seconds
 
     datasets.disable_progress_bars()
     return datasets.load_dataset(f"hf://datasets/{repo}", **how)  # this form never means a folder that lies here
 
 
-def _fetched(match: re.Match[str], load: Load) -> Mapping[str, Any]:
+def _fetched(match: re.Match[str], load: Load) -> Mapping[Any, Any]:
     from datasets.exceptions import DatasetNotFoundError, DatasetsError
 
     place = f"hub:{match.string}"

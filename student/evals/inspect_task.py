@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 from student.evals.blame import in_words, place_in_text, place_of
 from student.evals.trouble import EvalError, listed, meant
+from student.records import text_hash
 
 Messages = list[dict[str, str]]
 """What a model is asked: role and content of each message."""
@@ -140,10 +141,10 @@ def load_inspect_task(where: str, file: Path, name: str, arguments: Mapping[str,
     try:
         task = _make(where, file, name, arguments)
         samples = list(task.dataset)
-    except EvalError:
-        raise
     except (Exception, SystemExit) as error:
-        raise failed(where, error, file) from error
+        if isinstance(error, EvalError):
+            raise
+        raise failed(where, error, file) from error  # a call with other arguments than it has is raised in our line
     _refuse(where, task, samples)
     for number, sample in enumerate(samples, 1):
         sample.id = number if sample.id is None else sample.id  # what inspect itself would name it
@@ -169,7 +170,7 @@ def _make(where: str, file: Path, name: str, arguments: Mapping[str, str]) -> An
     names = [node.name for node in nodes if isinstance(node, ast.FunctionDef) and _is_task(node)]
     if name not in names:
         raise EvalError(f"{where}: {file} has no @task {name!r}; it has {listed(names)}.{meant(name, names)}")
-    module_name = f"inspect_task_{file.stem}"
+    module_name = f"inspect_task_{file.stem}_{text_hash(str(file))}"
     if module_name not in sys.modules:
         sys.path.insert(0, str(file.parent))
         spec = importlib.util.spec_from_file_location(module_name, file)
@@ -177,6 +178,7 @@ def _make(where: str, file: Path, name: str, arguments: Mapping[str, str]) -> An
         module = importlib.util.module_from_spec(spec)
         sys.modules[module_name] = module
         spec.loader.exec_module(module)
+        module.__spec__ = None  # else inspect looks for it in all that is installed, each time a task runs
     task = getattr(sys.modules[module_name], name)(**{key: yaml.safe_load(text) for key, text in arguments.items()})
     if not isinstance(task, Task):
         raise EvalError(f"{where}: {name!r} makes {type(task).__name__}, not one inspect Task.")

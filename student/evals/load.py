@@ -20,7 +20,7 @@ from student.evals.hosted import open_task
 from student.evals.items import OnProgress, read_items
 from student.evals.mapping import check_mapping
 from student.evals.plugins import call_plugin
-from student.evals.spec import ROLES, EvalError, EvalSpec, Part, read_spec
+from student.evals.spec import ROLES, EvalError, EvalSpec, Part, check_choices, read_spec
 from student.evals.splits import deal, split_items
 from student.evals.trouble import listed, shown
 from student.grade import Answering, RawAnswer, grade
@@ -157,6 +157,7 @@ def read_parts(
     for place in places.values():
         allowed(place, allow_code)
     if all(place.kind in ("file", "hub") for place in places.values()):
+        check_choices(spec, str(where))
         check_mapping(spec, str(where))
     return _read(spec, places, str(where), on_progress or (lambda done, total: None), on_trouble)
 

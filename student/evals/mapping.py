@@ -106,7 +106,9 @@ class Mapping:
             "columns.skill": columns.skill, "columns.id": columns.id,
         }  # fmt: skip
         choices = (columns.choices,) if isinstance(columns.choices, str) else columns.choices or ()
-        many = {f"columns.choices.{at}" if len(choices) > 1 else "columns.choices": name for at, name in enumerate(choices)}
+        many = {
+            f"columns.choices.{at}" if len(choices) > 1 else "columns.choices": name for at, name in enumerate(choices)
+        }
         return {key: name for key, name in named.items() if name} | many
 
     def _wanted(self) -> frozenset[str] | None:

@@ -161,11 +161,6 @@ def checked_spec(spec: EvalSpec, where: str) -> EvalSpec:
     """The spec, if its keys go together. Raises EvalError."""
     if "{question}" not in spec.frame:
         raise EvalError(f"{where}: `frame` never shows the item. Put {{question}} where its text belongs.")
-    if spec.kind == "choice" and len(spec.labels) < 2 and not spec.columns.choices:
-        raise EvalError(
-            f"{where}: `labels` names {len(spec.labels)}; kind: choice needs at least two, or a column of choices in "
-            "columns.choices."
-        )
     if spec.scorer.kind != spec.kind:
         raise EvalError(
             f"{where}: `scorer: {spec.scorer.name}` is for kind: {spec.scorer.kind}, and this is kind: {spec.kind}."
@@ -176,3 +171,12 @@ def checked_spec(spec: EvalSpec, where: str) -> EvalSpec:
     if parts and len(parts) < len(spec.splits):
         raise EvalError(f"{where}: `splits` mixes sizes and parts. Give every role a part (from: ...), or none.")
     return spec
+
+
+def check_choices(spec: EvalSpec, where: str) -> None:
+    """Raises EvalError when a data file's items would have nothing to choose from; a task or a plug-in brings its own."""
+    if spec.kind == "choice" and len(spec.labels) < 2 and not spec.columns.choices:
+        raise EvalError(
+            f"{where}: `labels` names {len(spec.labels)}; kind: choice needs at least two, or a column of choices in "
+            "columns.choices."
+        )

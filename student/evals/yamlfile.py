@@ -59,7 +59,8 @@ def read_yaml(path: Path) -> tuple[Any, str, LineOf]:
             f"{_place(path, error.problem_mark)}: this is no readable YAML: {error.problem}. Correct it."
         ) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        said = " ".join(str(error).split())[:200].rstrip(".")
+        deep = isinstance(error, RecursionError)
+        said = "lists or mappings are nested too deeply" if deep else " ".join(str(error).split())[:200].rstrip(".")
         raise EvalError(f"{path}: this is no readable YAML: {said}. Correct it, in UTF-8.") from error
     return value, text, lambda way: _line(tree, way)
 

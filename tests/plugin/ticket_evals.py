@@ -1,8 +1,20 @@
 """Two eval sets of a help desk, as a package offers them: plain mappings, and no import of the program that uses them."""
 
 PROBLEMS = {
-    "billing": ["an invoice was paid twice", "the card was refused", "a refund is late", "the price went up", "a receipt is missing"],
-    "access": ["the password is lost", "an account is locked", "a colleague left", "the code never came", "a login loops"],
+    "billing": [
+        "an invoice was paid twice",
+        "the card was refused",
+        "a refund is late",
+        "the price went up",
+        "a receipt is missing",
+    ],
+    "access": [
+        "the password is lost",
+        "an account is locked",
+        "a colleague left",
+        "the code never came",
+        "a login loops",
+    ],
     "shipping": ["a parcel is lost", "the box was wet", "half of it came", "the wrong size came", "a return is stuck"],
 }
 OPENINGS = ["Hello,", "Urgent:", "Again", "For the second time", "Since Monday"]
@@ -35,7 +47,11 @@ def polite(expected, output):
 
 def replies():
     """A reply to write, judged by a rule of the desk's own; the rows are in parts, under the desk's own column names."""
-    rows = [{"ticket": f"{opening} {problem}.", "keyword": problem.split()[-1]} for problem in PROBLEMS["access"] for opening in OPENINGS]
+    rows = [
+        {"ticket": f"{opening} {problem}.", "keyword": problem.split()[-1]}
+        for problem in PROBLEMS["access"]
+        for opening in OPENINGS
+    ]
     return {
         "kind": "generate",
         "columns": {"prompt": "ticket", "answer": "keyword"},
