@@ -27,7 +27,7 @@ demo: $(READY)
 	$(BIN)/llm2llm run quickstart
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 check: lint fast
 

@@ -58,7 +58,7 @@ def _ask(settings: RunSettings, evals: EvalSet) -> list[tuple[str, str]]:
     with ExitStack() as cleaning:
         place = Path(cleaning.enter_context(tempfile.TemporaryDirectory()))
         client = open_teacher(settings, evals, place / "ledger.sqlite", lambda *_, **__: None, cleaning, lambda: False)
-        replies = client.ask_all([answer_request(sheet, seed.prompt) for seed in seeds], round=0)
+        replies = client.ask_all([answer_request(sheet, seed.prompt, seed.choices) for seed in seeds], round=0)
         spent = client.ledger.totals()
     answers = [read_answer(reply) if isinstance(reply, Reply) else None for reply in replies]
     right = sum(

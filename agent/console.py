@@ -280,9 +280,7 @@ class LiveScreen:
     def _fresh(self) -> Live:
         # Printing to a piped stdout is a result on its way to a file; it must not be drawn into the screen.
         own_stdout = bool(sys.stdout and sys.stdout.isatty())
-        return Live(
-            console=self.console, get_renderable=self._frame, refresh_per_second=4, redirect_stdout=own_stdout
-        )
+        return Live(console=self.console, get_renderable=self._frame, refresh_per_second=4, redirect_stdout=own_stdout)
 
     def __call__(self, event: Event, /) -> None:
         with self._lock:

@@ -69,15 +69,12 @@ def power_of(report: Report) -> Power | None:
 
 def power_sentence(power: Power, noun: str) -> str:
     """`With 80 test questions you can show gains of about 13 points; 460 more would show 5.`"""
-    items = plural_of(noun) if power.n != 1 else noun
-    start = f"With {power.n:,} test {safe(items)} you can show "
-    found = (
-        f"gains of about {_points(power.gain)} points"
-        if power.gain
-        else "no gain at all, not even that of a perfect student"
-    )
+    items = f"{power.n:,} test {safe(plural_of(noun) if power.n != 1 else noun)}"
     more = f"; {power.more:,} more would show {_points(power.goal)}" if power.more and power.goal else ""
-    return f"{start}{found}{more}."
+    if power.gain is None:
+        points = " points" if more else ""
+        return f"{items} are too few to show any gain reliably, even a perfect student's{more}{points}."
+    return f"With {items} you can show gains of about {_points(power.gain)} points{more}."
 
 
 def assumptions(power: Power) -> str:

@@ -88,9 +88,7 @@ def _bought(trail: Trail, one: Candidate) -> Iterator[Row]:
 
 def _judged(at: Round, verdict: Verdict) -> Iterator[Row]:
     yield "verdict", verdict.reason + (f": {verdict.detail}" if verdict.detail else "")
-    lines = [
-        f"{who}: {said or 'nothing'}{_worth(at.witnesses.get(who))}" for who, said in verdict.witnesses.items()
-    ]
+    lines = [f"{who}: {said or 'nothing'}{_worth(at.witnesses.get(who))}" for who, said in verdict.witnesses.items()]
     if verdict.belief is not None:
         lines.append(f"together: the intended answer is right with probability {verdict.belief:.2f}")
     if lines:

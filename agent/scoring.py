@@ -8,6 +8,7 @@ that runs write to, so that a later claim knows of it.
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 import time
@@ -227,18 +228,29 @@ def _examined_here(
         return worker.examine(ask, list(questions), order.adapter, evals.spec.max_new_tokens, on)
 
     try:
-        worker.start()
+        _check_fits(order, worker.start())
         began = time.monotonic()
         return evals.attempts(items, answer), time.monotonic() - began
-    except RuntimeError as error:
-        if order.adapter is None or "size mismatch" not in str(error):
-            raise
-        raise SettingsError(
-            f"The adapter {str(order.adapter)!r} does not fit the model {order.model!r}: their shapes differ. Name the model it was "
-            "trained on."
-        ) from error
     finally:
         worker.close()
+
+
+def _check_fits(order: Order, loaded: dict[str, Any]) -> None:
+    """Raises SettingsError for an adapter of another model: it would be loaded in part, or not at all, and nobody told."""
+    if order.adapter is None or "adapter" not in loaded:
+        return
+    file = order.adapter / "adapter_model.safetensors"
+    try:
+        with file.open("rb") as handle:  # 8 bytes: how long the header is; then the header, as JSON
+            tensors = json.loads(handle.read(int.from_bytes(handle.read(8), "little")))
+        weights = sum(math.prod(one["shape"]) for name, one in tensors.items() if name != "__metadata__")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, MemoryError, OverflowError) as error:
+        raise SettingsError(f"{file} cannot be read ({type(error).__name__}). Copy the adapter again.") from error
+    if weights != loaded["adapter"]:
+        raise SettingsError(
+            f"The adapter {str(order.adapter)!r} does not fit the model {order.model!r}: it has {weights:,} weights, and this model "
+            f"takes {loaded['adapter']:,}. Name the model it was trained on."
+        )
 
 
 def _lora_of(adapter: Path) -> Lora:

@@ -189,7 +189,8 @@ def failures_of(crew: Crew, attempts: Sequence[Attempt]) -> list[Failure]:
 
 def zero_shot(crew: Crew) -> str:
     """The lead of an untouched student: the task as one would tell a person."""
-    return f"{task}\n\n" if (task := crew.evals.task()) else ""
+    task = "" if crew.evals.hosted else crew.evals.task()
+    return f"{task}\n\n" if task else ""
 
 
 def few_shot(crew: Crew) -> str:

@@ -7,49 +7,27 @@ nothing: a thread waits for stdin to close and ends the process when its parent 
 
 from __future__ import annotations
 
-import json
-import os
-import queue
-import sys
-import threading
-import traceback
 from pathlib import Path
 from typing import Any
+
+from student.pipe import serve
 
 
 def main() -> None:
     """Serve jobs until stdin closes."""
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
-    os.dup2(2, 1)
-    jobs: queue.Queue[dict[str, Any]] = queue.Queue()
-    threading.Thread(target=_listen, args=(jobs,), daemon=True).start()
-
-    def say(**message: Any) -> None:
-        out.write(json.dumps(message) + "\n")
-        out.flush()
+    from student.errors import StudentError
 
     desk: Desk | None = None
-    while True:
-        job = jobs.get()
-        try:
-            if job["job"] == "load":
-                desk = Desk(job)
-                say(result=desk.loaded())
-            else:
-                assert desk is not None, "load comes first"
-                say(result=desk.train(job, say) if job["job"] == "train" else desk.examine(job, say))
-        except Exception as error:  # noqa: BLE001  the parent decides what each one means
-            from student.errors import StudentError
 
-            traceback.print_exc()
-            fixable = isinstance(error, StudentError | ValueError | OSError)
-            say(error=str(error) or type(error).__name__, kind="fixable" if fixable else "bug")
+    def answer(job: dict[str, Any], say: Any) -> dict[str, Any]:
+        nonlocal desk
+        if job["job"] == "load":
+            desk = Desk(job)
+            return desk.loaded()
+        assert desk is not None, "load comes first"
+        return desk.train(job, say) if job["job"] == "train" else desk.examine(job, say)
 
-
-def _listen(jobs: queue.Queue[dict[str, Any]]) -> None:
-    for line in sys.stdin:
-        jobs.put(json.loads(line))
-    os._exit(0)
+    serve(answer, (StudentError, ValueError, OSError))
 
 
 class Desk:

@@ -228,4 +228,4 @@ def _until_end(student: Student, row: list[int], ends: set[int], stop: Sequence[
     end = next((at for at, token in enumerate(row) if token in ends), None)
     text: str = student.tokenizer.decode(row[:end], skip_special_tokens=True)
     cuts = [at for at in (text.find(one) for one in stop) if at >= 0]
-    return Written(text[: min(cuts)].strip() if cuts else text.strip(), end is None and not cuts)
+    return Written(text[: min(cuts)] if cuts else text, end is None and not cuts)

@@ -42,6 +42,7 @@ def _grade_choice(spec: ScorerSpec, item: Item, answer: RawAnswer) -> Attempt:
 
 
 def _grade_text(spec: ScorerSpec, scorer: Scorer, item: Item, answer: RawAnswer) -> Attempt:
-    score = scorer(item.answer, answer["text"])
+    text = answer["text"].strip()
+    score = scorer(item.answer, text)
     result = outcome(score, answer["truncated"], spec.right_at)
-    return Attempt(item_id=item.id, output=answer["text"], outcome=result, score=score or 0.0)
+    return Attempt(item_id=item.id, output=text, outcome=result, score=score or 0.0)

@@ -18,6 +18,7 @@ from peft.tuners.lora import LoraLayer
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from student.errors import StudentError
 from student.settings import Lora
 
 
@@ -74,7 +75,14 @@ class Student:
 
     def restore(self, folder: Path) -> None:
         """Load an adapter that `save` wrote."""
-        set_peft_model_state_dict(self.model, load_file(folder / "adapter_model.safetensors"))
+        found = load_file(folder / "adapter_model.safetensors")
+        if (
+            found.keys() != get_peft_model_state_dict(self.model).keys()
+        ):  # PEFT would skip what does not fit, in silence
+            raise StudentError(
+                f"The adapter {folder} belongs to another model or another student.lora. Name the one it was made with."
+            )
+        set_peft_model_state_dict(self.model, found)
 
     def state(self) -> dict[str, torch.Tensor]:
         """A copy of the adapter's weights by name."""

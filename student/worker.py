@@ -65,7 +65,7 @@ class StudentWorker:
         except Ended as error:
             raise StudentError(
                 f"The student's process ended unexpectedly ({error}); perhaps the machine ran out of memory. More is in "
-                f"{self._pipe.log}. Resume the run to go on where it stopped."
+                f"{self._pipe.log}. A run can be resumed where it stopped."
             ) from None
 
 

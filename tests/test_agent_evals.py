@@ -6,12 +6,12 @@ server is a real one on loopback that answers by rule.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -171,7 +171,7 @@ def test_the_sentence_about_gains() -> None:
         power_sentence(what_shows(80), "ticket")
         == "With 80 test tickets you can show gains of about 13 points; 460 more would show 5."
     )
-    assert "no gain at all" in power_sentence(what_shows(5), "ticket")
+    assert power_sentence(what_shows(5), "query").startswith("5 test queries are too few to show any gain")
 
 
 @pytest.mark.parametrize("width", [60, 80, 140])
@@ -262,6 +262,26 @@ def test_an_adapter_is_loaded_in_its_own_shape(errands: EvalSet, tmp_path: Path)
         score_model(Order("m", adapter=adapter), errands, tmp_path / "runs", quiet, worker)
 
 
+@pytest.mark.parametrize(("weights", "fits"), [(12, True), (13, False), (None, False)])
+def test_an_adapter_of_another_model_is_refused(
+    errands: EvalSet, tmp_path: Path, weights: int | None, fits: bool
+) -> None:
+    class Loaded(TableStudent):
+        def start(self) -> dict[str, Any]:
+            return {**self.loaded, "adapter": 12}
+
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    header = json.dumps({"__metadata__": {}, "a": {"shape": [2, 3]}, "b": {"shape": [(weights or 6) - 6]}}).encode()
+    (adapter / "table.json").write_text("[]")
+    (adapter / "adapter_model.safetensors").write_bytes(
+        len(header).to_bytes(8, "little") + header if weights else b"torn"
+    )
+    (adapter / "adapter_config.json").write_text('{"r": 4, "lora_alpha": 8, "layers_to_transform": [0, 1]}')
+    with contextlib.nullcontext() if fits else pytest.raises(SettingsError, match=r"does not fit|cannot be read"):
+        score_model(Order("m", adapter=adapter), errands, tmp_path / "runs", quiet, Loaded)
+
+
 def test_a_sample_is_said_to_be_one_and_is_the_same_each_time(errands: EvalSet, tmp_path: Path) -> None:
     one, two = (score_model(Order("m", limit=7), errands, tmp_path / "runs", quiet, table) for _ in range(2))
     assert one.score == two.score
@@ -319,7 +339,7 @@ def test_what_cannot_be_scored_is_a_paragraph_and_opens_nothing(
 # --- a server
 
 
-@contextmanager
+@contextlib.contextmanager
 def server(answer: Callable[[dict[str, Any]], str | tuple[str, str]]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Its address, and the requests it got. `answer` gives a text, or a text and a finish reason."""
     got = list[dict[str, Any]]()

@@ -129,6 +129,7 @@ def test_the_others_are_still_looked_at(tmp_path: Path) -> None:
     rows = [*tickets(), *({"id": f"x{at}", "body": "", "queue": "billing"} for at in range(9))]
     report = checked(tmp_path, rows)
     assert found(report, "row").count == 9
+    assert "left-out" not in codes(report, "warning", "note"), "told once is enough"
     assert len(found(report, "row").examples) == 5
     assert sum(report.splits.values()) == 60
 
@@ -157,11 +158,14 @@ def test_exact_repeats_are_noted(tmp_path: Path) -> None:
 
 
 def test_ids_that_count_the_rows(tmp_path: Path) -> None:
-    rows = [{**row, "id": at + 1} for at, row in enumerate(tickets())]
-    assert found(checked(tmp_path, rows), "ids-are-row-numbers").level == "warning"
-    assert "ids-are-row-numbers" not in codes(
-        checked(tmp_path, [{**row, "id": 1000 + 7 * at} for at, row in enumerate(rows)]), "warning"
+    rows = tickets()
+    assert (
+        found(checked(tmp_path, [{**row, "id": at + 1} for at, row in enumerate(rows)]), "ids-are-row-numbers").level
+        == "warning"
     )
+    for start in (1, 1000):
+        report = checked(tmp_path, [{**row, "id": start + 7 * at} for at, row in enumerate(rows)])
+        assert "ids-are-row-numbers" not in codes(report, "warning")
 
 
 # --- text
@@ -181,8 +185,14 @@ def test_damaged_text(tmp_path: Path, spoilt: str, code: str) -> None:
     assert "bad" in one.examples[0]
 
 
+def test_wrongly_decoded_text_is_shown_with_what_it_was(tmp_path: Path) -> None:
+    rows = [*tickets(), {"id": "bad", "body": f"{text(999)} na\u00c3\u00afve", "queue": "access"}]
+    assert "(\u00c3\u00af was ï)" in found(checked(tmp_path, rows), "encoding-mojibake").examples[0]
+
+
 @pytest.mark.parametrize(
-    "fine", ["naïve café", "não à la carte", "Ãrea", "R&D; 3 < 4 & 5 > 4", "l’été, “oui”", "Â ã Ã©€"[:3], "日本語 🙂"]
+    "fine",
+    ["naïve café", "não à la carte", "Ãrea", "R&D; 3 < 4 & 5 > 4", "l’été, “oui”", "CAFÉ» ñ", "Â ã", "日本語 🙂"],
 )
 def test_sound_text_in_other_languages_is_no_damage(tmp_path: Path, fine: str) -> None:
     report = checked(tmp_path, [*tickets(), {"id": "fine", "body": f"{text(999)} {fine}", "queue": "access"}])
@@ -242,7 +252,8 @@ def test_what_stands_in_test_word_for_word_is_left_out_and_told(tmp_path: Path) 
 
 def test_two_answers_to_nearly_the_same_question(tmp_path: Path) -> None:
     rows = tickets()
-    rows.append({"id": "again", "body": rows[0]["body"].upper() + "!", "queue": "access"})
+    rows.append({"id": "again", "body": rows[0]["body"].upper() + " now!", "queue": "access"})
+    rows.append({"id": "other", "body": " ".join(rows[1]["body"].split()[:6]), "queue": "billing"})
     rows.append({"id": "same", "body": rows[2]["body"].upper() + "!", "queue": rows[2]["queue"]})
     one = found(checked(tmp_path, rows), "conflicting-answers")
     assert (one.level, one.count) == ("warning", 1)

@@ -58,7 +58,11 @@ def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
         spec = EvalSpec.model_validate({"name": "mine", "source": str(first), **said})
         return load_into(pipes[first.kind.replace("-", "_")], scratch, places, spec)
 
-    yield open_one
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(
+            "HF_DATASETS_CACHE", scratch.name
+        )  # the harness reads its files through `datasets`, which keeps copies
+        yield open_one
     for pipe in pipes.values():
         pipe.close()
     scratch.cleanup()
@@ -182,7 +186,7 @@ def test_choices_score_as_in_the_harness(both: Both, task: str) -> None:
 
 def test_written_answers_score_as_in_the_harness(both: Both) -> None:
     exam, outside = both.inside["sums"], [one for one in both.outside["sums"] if one["filter"] == "marked"]
-    assert [one.output for one in exam.attempts] == [one["resps"][0][0].strip() for one in outside]
+    assert [one.output.strip() for one in exam.attempts] == [one["resps"][0][0].strip() for one in outside]
     assert [one.score for one in exam.attempts] == [one["exact_match"] for one in outside]
     assert {one.right for one in exam.attempts} == {True, False}, "a test that tells nothing apart"
 
@@ -194,7 +198,7 @@ def test_an_inspect_task_scores_as_in_inspect(both: Both, task: str) -> None:
     values = [{"C": 1.0, "I": 0.0}[next(iter(one["scores"].values()))] for one in outside]
     assert [one.score for one in exam.attempts] == values
     if task != "plates":
-        assert [one.output for one in exam.attempts] == [one["text"].strip() for one in outside]
+        assert [one.output.strip() for one in exam.attempts] == [one["text"].strip() for one in outside]
         assert {one.right for one in exam.attempts} == {True, False}, "a test that tells nothing apart"
 
 

@@ -153,7 +153,7 @@ def test_messages_are_turns_and_readable_text(tmp_path: Path) -> None:
     one, more = items_of(tmp_path, [{"q": [user], "a": "x"}, {"q": [user, reply, last], "a": "y"}])
     assert (one.prompt, one.turns, one.id) == ("hello", (), text_hash("hello"))
     assert more.prompt == "user: hello\nassistant: yes?\nuser: what now?"
-    assert more.turns == (Turn(**user), Turn(**reply), Turn(role="user", content="what now?"))
+    assert more.turns == (Turn.model_validate(user), Turn.model_validate(reply), Turn(role="user", content="what now?"))
     assert more == Seed.model_validate_json(more.model_dump_json())
 
 

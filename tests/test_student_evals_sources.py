@@ -131,7 +131,7 @@ def test_the_class_names_of_a_dataset_are_its_labels(tmp_path: Path) -> None:
     names = datasets.ClassLabel(names=["shut", "open"])
     features = datasets.Features({"text": datasets.Value("string"), "state": names})
     data = datasets.Dataset.from_list(
-        [{"text": row["text"], "state": names.str2int(row["state"])} for row in ROWS], features
+        [{"text": row["text"], "state": names.str2int(str(row["state"]))} for row in ROWS], features
     )
     data.save_to_disk(str(tmp_path / "saved"))
     data.to_parquet(str(tmp_path / "a.parquet"))

@@ -69,7 +69,10 @@ def address(text: str, folder: Path) -> Address:
 
 
 def _below(folder: Path, place: str) -> str:
-    return str((folder / Path(place).expanduser()).resolve())
+    try:
+        return str((folder / Path(place).expanduser()).resolve())
+    except (OSError, ValueError, RuntimeError) as error:
+        raise EvalError(f"{place!r} is no path of this machine ({error}). Correct it.") from error
 
 
 def _named(name: str, text: str, form: str) -> str:

@@ -114,7 +114,7 @@ def _answers(suite: Suite) -> Iterator[Finding]:
         return
     part = len(own) / len(keys)
     yield Finding(
-        level="warning" if part - expected / len(keys) >= 0.05 else "note", code="answer-in-question", where="", count=len(own),
+        level="warning" if part - expected / len(keys) >= 0.2 else "note", code="answer-in-question", where="", count=len(own),
         text=f"The right answer stands in the {suite.noun} itself in {len(own):,} of {len(keys):,} ({share(part)}; another item's does in "
         f"{share(expected / len(keys))}). Fine where the task is to find it in a text; otherwise it is a leak: take it out.",
         examples=some(f"{brief(suite.items[at].answer, 30)}: {brief(suite.items[at].prompt)}" for at in long_ones + own),

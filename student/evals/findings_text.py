@@ -54,13 +54,19 @@ def _damage(text: str) -> Iterator[tuple[str, str]]:
     """What is wrong with a text, and the piece that shows it."""
     if lost := _LOST.search(text):
         yield "lost", _around(text, lost)
-    repaired = next((match for match in _SUSPECT.finditer(text) if _meant(match.group())), None)
-    if repaired:
+    if repaired := _misread(text):
         yield "mojibake", f"{_around(text, repaired)}   ({repaired.group()} was {_meant(repaired.group())})"
     if control := _CONTROL.search(text):
         yield "controls", f"U+{ord(control.group()):04X} in: {_around(text, control)}"
     if entity := _ENTITY.search(text):
         yield "html", f"{_around(text, entity)}   ({entity.group()} is {html.unescape(entity.group())})"
+
+
+def _misread(text: str) -> re.Match[str] | None:
+    """A pair that is UTF-8 read as Windows-1252: one that is next to never meant, or two of any kind."""
+    found = [match for match in _SUSPECT.finditer(text) if _meant(match.group())]
+    sure = [match for match in found if match.group()[0] in "ÂÃâ" or _CONTROL.search(match.group())]
+    return sure[0] if sure else found[0] if len(found) > 1 else None
 
 
 def _meant(piece: str) -> str:

@@ -53,8 +53,14 @@ def read_items(
 
     Without `on_trouble` the first row that cannot be used is raised as an EvalError; with it, it is told of each of them.
     """
+    return items_of(spec, open_sources(place, Mapping(spec).wanted, hub_parts), on_progress, on_trouble)
+
+
+def items_of(
+    spec: EvalSpec, sources: dict[str, Source], on_progress: OnProgress, on_trouble: OnTrouble | None
+) -> tuple[dict[str, list[Seed]], Counter[str]]:
+    """The same of sources that are open already."""
     mapping, dropped = Mapping(spec), Counter[str]()
-    sources = open_sources(place, mapping.wanted, hub_parts)
     listening = _Listening(on_progress, on_trouble, dropped)
     return {part: _items(mapping, source, listening) for part, source in sources.items()}, dropped
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from student.evals.address import Address, address, allowed
-from student.evals.hosted import open_task
+from student.evals.hosted import TaskHost, open_task
 from student.evals.items import OnProgress, read_items
 from student.evals.mapping import check_mapping
 from student.evals.plugins import call_plugin
@@ -67,6 +67,11 @@ class EvalSet:
     @property
     def labels(self) -> tuple[str, ...]:
         return tuple(self.spec.labels)
+
+    @property
+    def hosted(self) -> bool:
+        """Whether the questions are another tool's, which bring their own instructions."""
+        return isinstance(self.host, TaskHost)
 
     def ask(self, lead: str = "") -> Ask:
         """How questions are put to the student."""
@@ -191,8 +196,11 @@ def _read(
         print_of = _fingerprint(host.spec, host.parts, host.code)
         return Loaded(host.spec, host.parts, host.dropped, print_of, where, host, host.notes, host.score_only)
     if first.kind in ("plugin", "code"):
+        if len(places) > 1:
+            raise EvalError(f"{where}: `source` names {len(places)} plug-ins. Name one, and let it return `parts`.")
         found = call_plugin(first, spec, on_progress, on_trouble)
-        return Loaded(found.spec, found.parts, found.dropped, _fingerprint(found.spec, found.parts), where, found.host)
+        print_of = _fingerprint(found.spec, found.parts, found.host.code if found.host else "")
+        return Loaded(found.spec, found.parts, found.dropped, print_of, where, found.host)
     parts, dropped = Parts(), Counter[str]()
     for part, place in places.items():
         found, lost = read_items(spec, place, _hub_parts(spec) if not part else (), on_progress, on_trouble)
@@ -254,7 +262,7 @@ def deal_roles(loaded: Loaded, score_only: bool = False) -> dict[Split, list[See
             f"{loaded.where}: {loaded.score_only} It can be scored (`llm2llm evals score`), but nothing can be learned from it."
         )
     missing = [role for role in ROLES if not roles[role]]
-    if not missing or (score_only and missing == ["mine", "select"]):
+    if not missing or (score_only and roles["test"]):
         return roles
     there = ", ".join(f"{part or 'all'} ({len(items)} items)" for part, items in parts.items())
     raise EvalError(
@@ -301,8 +309,13 @@ def _by_part(loaded: Loaded, wanted: dict[Split, Part]) -> dict[Split, list[Seed
 
 def _not_in_test(loaded: Loaded, items: list[Seed], wanted: dict[Split, Part]) -> list[Seed]:
     tested = loaded.parts.get(wanted["test"].source, []) if "test" in wanted else []
-    texts = {fold(item.prompt) for item in tested}
-    kept = [item for item in items if fold(item.prompt) not in texts]
+    asked = {_as_asked(item) for item in tested}
+    kept = [item for item in items if _as_asked(item) not in asked]
     if len(kept) < len(items):
         loaded.dropped["also in test"] += len(items) - len(kept)
     return kept
+
+
+def _as_asked(item: Seed) -> tuple[str, ...]:
+    """What makes two questions the same: the folded text, and the choices where an item has its own."""
+    return (fold(item.prompt), *map(fold, item.choices))

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, cast
 from pydantic import ValidationError
 
 from student.evals.address import Address
-from student.evals.items import OnProgress, OnTrouble
+from student.evals.items import OnProgress, OnTrouble, items_of
 from student.evals.mapping import check_mapping
 from student.evals.own_scorer import OwnScorer
 from student.evals.plugin_code import find_function, guarded
@@ -66,19 +66,8 @@ def call_plugin(
     if scorer is not None and filled.kind != "generate":
         raise EvalError(f"{name}: a scorer of its own judges written answers. Return kind: generate with it.")
     sources = {part: _source(f"{name}, {part}" if part else name, rows) for part, rows in tables.items()}
-    parts, dropped = _items_of(filled, sources, on_progress, on_trouble)
+    parts, dropped = items_of(filled, sources, on_progress, on_trouble)
     return Plugged(filled, parts, dropped, OwnScorer(name, folder, scorer) if scorer else None)
-
-
-def _items_of(
-    spec: EvalSpec, sources: Mapping[str, Source], on_progress: OnProgress, on_trouble: OnTrouble | None
-) -> tuple[dict[str, list[Seed]], Counter[str]]:
-    from student.evals.items import _items, _Listening  # pyright: ignore[reportPrivateUsage]
-    from student.evals.mapping import Mapping as Columns
-
-    columns, dropped = Columns(spec), Counter[str]()
-    listening = _Listening(on_progress, on_trouble, dropped)
-    return {part: _items(columns, source, listening) for part, source in sources.items()}, dropped
 
 
 def _tables(where: str, keys: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:

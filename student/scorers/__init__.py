@@ -19,6 +19,7 @@ __all__ = [
     "unscored",
 ]  # fmt: skip
 
+
 def outcome(score: float | None, truncated: bool, right_at: float = 1.0) -> Outcome:
     """What became of one answer: an unfinished answer counts as truncated unless it is right already."""
     if score is not None and score >= right_at - 1e-9:

@@ -17,8 +17,8 @@ from student.evals.load import load_evals
 from student.lora import Student
 from student.models import gemm_gflops, load, probe
 from student.prompting import Ask
-from student.settings import Lora, TrainSettings
 from student.records import Example
+from student.settings import Lora, TrainSettings
 from student.train import train
 
 
