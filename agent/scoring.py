@@ -219,7 +219,7 @@ def _examined_here(
         local_path(order.model, Path()), lambda *_, **fields: on_stage("fetching MB", fields["done"], fields["total"])
     )
     load = {"source": source, "cache": str(cache / "students"), "lora": lora.model_dump(), "machine": None}
-    task = evals.task()
+    task = "" if evals.hosted else evals.task()
     ask = evals.ask("" if bare or not task else f"{task}\n\n")
     worker = workers(load, cache / "score.log", lambda: False)
 

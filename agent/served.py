@@ -31,7 +31,7 @@ class Served:
     def __init__(self, backend: Backend, evals: EvalSet, bare: bool, place: Path, on_stage: OnStage) -> None:
         """`place`: a folder for the ledger. `bare`: without the task before the question."""
         self.evals, self.on_stage = evals, on_stage
-        self.task = "" if bare else evals.task()
+        self.task = "" if bare or evals.hosted else evals.task()
         self.ledger = Ledger(place / "ledger.sqlite", Budget())
         self.client = Client(backend, self.ledger, deadline_seconds=120, max_attempts=4)
         self.lost = Counter[str]()
