@@ -168,11 +168,11 @@ def read_parts(
 
 
 def _address(text: str, folder: Path, where: str) -> Address:
-    """An address; what the file system says about an impossible one becomes a paragraph."""
+    """An address; what is wrong with it is told with the file it stands in."""
     try:
         return address(text, folder)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise EvalError(f"{where}{shown(text)} is no path of this machine ({error}). Correct it.") from error
+    except EvalError as error:
+        raise EvalError(f"{where}{error}") from error
 
 
 def _stays_inside(spec: EvalSpec, folder: Path, where: str) -> None:
