@@ -40,7 +40,7 @@ SENTENCES = {
     StopReason.TARGET: "select reached the target",
     StopReason.ROUNDS: "all {rounds} teaching rounds are done",
     StopReason.BUDGET: "the budget is spent",
-    StopReason.NOTHING_LEFT: "the student makes no more mistakes on mine",
+    StopReason.NOTHING_LEFT: "no mistake on mine is left that a lesson could mend",
     StopReason.NO_LESSONS: "curation left no new lesson; `llm2llm show RUN` says why",
 }
 
