@@ -76,6 +76,7 @@ class OpenAIBackend:
         Raises TeacherUnusable for an address that would send the key in clear text, and for a key no header can hold.
         """
         self.model, self.structured, self.slots, self.timeout = model, structured, slots, timeout
+        self._expected = "" if served_by else model  # a server of our own answers by its file's path
         self._url = checked_address(base_url)
         self._api_key, self._on_unreachable = checked_key(api_key), on_unreachable
         mode = "" if structured == "json_schema" else f"#{structured}"
@@ -108,7 +109,7 @@ class OpenAIBackend:
         except httpx2.HTTPError as error:
             raise BadReply(f"the reply broke off: {self._clean(str(error))}") from None
         try:
-            return read_completion(page, kind, self.model, time.monotonic() - began)
+            return read_completion(page, kind, self._expected, time.monotonic() - began)
         except BadReply as error:
             raise BadReply(self._clean(f"{error.detail}{_error_within(page)}")) from None
 
