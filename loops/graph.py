@@ -1,9 +1,11 @@
 """The loop as a LangGraph graph, checkpointed after every verb so that a killed run goes on where it stopped.
 
-    START -> baseline -> train -> evaluate -> decide -> claim -> END
+    START -> baseline -> train -> evaluate -> decide -> (control ->) claim -> END
                            ^                    |  ^
                            |                    v  | nothing left, no lessons, budget
               (review <-)curate <- generate <- diagnose <- mine
+
+A run that learns another run's lessons goes from decide to `adopt` and back to train, and never asks a teacher.
 
 `durability="sync"` is the only mode that survives a kill -9; the state holds plain values only; strict msgpack refuses
 anything else. Tracing services are switched off: they would send data out by an environment variable.
@@ -31,6 +33,7 @@ from loops import nodes  # noqa: E402
 from loops.crew import Crew, RunStopped  # noqa: E402
 from loops.review import hold_review  # noqa: E402
 from loops.run_folder import RunError, RunFolder  # noqa: E402
+from loops.settings import RunSettings  # noqa: E402
 from loops.state import State, checked  # noqa: E402
 
 Node = Callable[[State, Crew], dict[str, Any]]
@@ -44,6 +47,8 @@ VERBS: dict[str, Node] = {
     "generate": nodes.generate,
     "curate": nodes.curate,
     "review": nodes.review,
+    "adopt": nodes.adopt,
+    "control": nodes.control,
     "claim": nodes.claim,
 }
 
@@ -57,13 +62,22 @@ def run_loop(crew: Crew) -> State:
         )
         config = {"configurable": {"thread_id": "run"}, "recursion_limit": 100_000}
         begun = bool(graph.get_state(config).values)
-        final = graph.invoke(None if begun else State().model_dump(), config, context=crew, durability="sync")
+        final = graph.invoke(
+            None if begun else first_state(crew.settings).model_dump(), config, context=crew, durability="sync"
+        )
         while waits := final.get("__interrupt__"):
             hold_review(crew, waits[0].value["round"])
             final = graph.invoke(Command(resume=True), config, context=crew, durability="sync")
         return State.model_validate(final)
     finally:
         connection.close()
+
+
+def first_state(settings: RunSettings) -> State:
+    """Where a new run stands. Its mode was settled when the run was created."""
+    return State(
+        cross_fit=settings.mode == "cross-fit", control=settings.control, adopt=settings.lessons_from is not None
+    )  # fmt: skip
 
 
 def _open(folder: RunFolder) -> sqlite3.Connection:
@@ -87,18 +101,25 @@ def _build() -> Any:
     graph.add_edge("baseline", "train")
     graph.add_edge("train", "evaluate")
     graph.add_edge("evaluate", "decide")
-    graph.add_conditional_edges("decide", _unless_stopped("mine"), ["mine", "claim"])
-    graph.add_conditional_edges("mine", _unless_stopped("diagnose"), ["diagnose", "claim"])
+    ends = ["control", "claim"]
+    graph.add_conditional_edges("decide", _after_decide, ["mine", "adopt", *ends])
+    graph.add_edge("adopt", "train")
+    graph.add_conditional_edges("mine", _unless_stopped("diagnose"), ["diagnose", *ends])
     graph.add_edge("diagnose", "generate")
-    graph.add_conditional_edges("generate", _unless_stopped("curate"), ["curate", "claim"])
-    graph.add_conditional_edges("curate", _after_curate, ["review", "train", "claim"])
-    graph.add_conditional_edges("review", _unless_stopped("train"), ["train", "claim"])
+    graph.add_conditional_edges("generate", _unless_stopped("curate"), ["curate", *ends])
+    graph.add_conditional_edges("curate", _after_curate, ["review", "train", *ends])
+    graph.add_conditional_edges("review", _unless_stopped("train"), ["train", *ends])
+    graph.add_edge("control", "claim")
     graph.add_edge("claim", END)
     return graph
 
 
 def _unless_stopped(following: str) -> Callable[[State], str]:
-    return lambda state: "claim" if state.stop else following
+    return lambda state: ("control" if state.control else "claim") if state.stop else following
+
+
+def _after_decide(state: State) -> str:
+    return _unless_stopped("adopt" if state.adopt else "mine")(state)
 
 
 def _after_curate(state: State) -> str:
@@ -112,7 +133,7 @@ def _verb(name: str, node: Node) -> Callable[[State, Runtime[Crew]], dict[str, A
         crew = runtime.context
         if crew.stopping.is_set():
             raise RunStopped
-        number = state.round + 1 if name == "mine" else state.round
+        number = state.round + 1 if name in ("mine", "adopt") else state.round
         crew.verb = name
         crew.emit("verb.started", round=number, verb=name)
         start = time.monotonic()

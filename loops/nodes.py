@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from loops.adopting import adopted
 from loops.claims import model_sentence
+from loops.control import arms_claim, train_arms
 from loops.crew import Crew
 from loops.decide import StopReason, decide
 from loops.judging import judge, keep
@@ -150,6 +152,16 @@ def review(state: State, crew: Crew) -> Update:
     return keep(crew, state, candidates, read_records(target, Verdict), docket.edits())
 
 
+def adopt(state: State, crew: Crew) -> Update:
+    """Take over the lessons of the run that `lessons_from` names, as one round."""
+    return adopted(state, crew)
+
+
+def control(state: State, crew: Crew) -> Update:
+    """Train the control arms: what the best round is compared with besides the seed-only student."""
+    return budgeted(crew, state, lambda: train_arms(state, crew))
+
+
 def claim(state: State, crew: Crew) -> Update:
     """Open `test` once, after every choice is frozen: untouched, seed-only and best student, and the paired claim."""
     again = retrained(state, crew)
@@ -167,6 +179,8 @@ def claim(state: State, crew: Crew) -> Update:
     comparison = compare(results.get("best", seed_only), seed_only)
     sentence = model_sentence(comparison, state.best)
     record = {"best": state.best, **comparison.model_dump(), "sentence": sentence, "test_seen_before_by": seen}
+    if state.control:
+        record["controls"] = arms_claim(state, crew, items, results)
     if again:
         record["lessons"] = lessons_claim(state, crew, items, again, (results["best"], seed_only))
     write_json(crew.folder.path / "claim" / "claim.json", record)

@@ -116,5 +116,12 @@ class RunSettings(Record):
     curate: CurateSettings = CurateSettings()
     stop: StopSettings = StopSettings()
     budget: BudgetSettings = BudgetSettings()
+    mode: Literal["auto", "select", "cross-fit"] = "auto"
+    """How rounds are compared: on the items of `select`, or by cross-fitting, where every labelled item outside `test` is a seed and each
+    is answered by a student that learned neither it nor anything made from it. `auto`: cross-fit when `select` is small."""
+    control: bool = False
+    """Also train students on untargeted lessons, at equal teacher tokens and at an equal number, and on seeds alone for as many steps."""
+    lessons_from: str | None = None
+    """A finished run whose accepted lessons are learned instead of having new ones written: its folder. No teacher is asked."""
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Fixes every draw that is ours: adapter weights, order of training, requests' seeds."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-GRAPH_VERSION = 2
+GRAPH_VERSION = 3
 """Raised whenever nodes, their order or the state change: an older run is refused instead of silently 'finished'."""
 
 
@@ -29,6 +29,12 @@ class State(BaseModel):
     """Lessons accepted in this round."""
     reviewing: bool = False
     """Whether this round's lessons wait for a person."""
+    cross_fit: bool = False
+    """Whether rounds are compared by cross-fitting; fixed when the run is created, like the next two."""
+    control: bool = False
+    """Whether control arms are trained before the claim."""
+    adopt: bool = False
+    """Whether the lessons of another run are learned instead of new ones."""
     stop: str = ""
     """A StopReason once the loop is to end."""
     claimed: bool = False
