@@ -1,8 +1,9 @@
 """The student's own process: loads the base model once, then trains and examines on request, one JSON line a job.
 
-In on stdin: jobs (`load`, `train`, `examine`). Out on the real stdout: progress lines and one result line a job; whatever
+In on stdin: jobs (`load`, `train`, `examine`, `measure`, `merge`). Out on the real stdout: progress and one result line a job; whatever
 libraries print goes to the log. A child process keeps Ctrl-C immediate, frees the memory with the run, and survives
-nothing: a thread waits for stdin to close and ends the process when its parent dies, also by kill -9.
+nothing: a thread waits for stdin to close and ends the process when its parent dies, also by kill -9. Where a launcher has started it
+several times over, the processes work as one (`student.team`).
 """
 
 from __future__ import annotations
@@ -11,40 +12,54 @@ from pathlib import Path
 from typing import Any
 
 from student.pipe import serve
+from student.records import Question
+from student.team import Team
 
 
 def main() -> None:
     """Serve jobs until stdin closes."""
     from student.errors import StudentError
 
+    fixable = (StudentError, ValueError, OSError)
+    team = Team()
     desk: Desk | None = None
 
-    def answer(job: dict[str, Any], say: Any) -> dict[str, Any]:
+    def do(job: dict[str, Any], say: Any = _nobody) -> dict[str, Any]:
         nonlocal desk
         if job["job"] == "load":
-            desk = Desk(job)
+            desk = Desk(job, team)
             return desk.loaded()
         assert desk is not None, "load comes first"
-        return desk.train(job, say) if job["job"] == "train" else desk.examine(job, say)
+        return {"train": desk.train, "examine": desk.examine, "measure": desk.measure, "merge": desk.merge}[job["job"]](
+            job, say
+        )
 
-    serve(answer, (StudentError, ValueError, OSError))
+    if not team.first:
+        team.follow(do, fixable)
+    serve(lambda job, say: do(team.agreed(job), say), fixable)
 
 
 class Desk:
     """The loaded student and what can be asked of it."""
 
-    def __init__(self, job: dict[str, Any]) -> None:
+    def __init__(self, job: dict[str, Any], team: Team) -> None:
         import torch
         import transformers
 
-        from student.lora import Lora, Student
+        from student.full import student_of
         from student.models import Machine, load, probe
+        from student.settings import Lora
 
         transformers.utils.logging.disable_progress_bar()
-        self.machine = Machine(**job["machine"]) if job.get("machine") else probe()
-        torch.set_num_threads(self.machine.threads)
-        base, tokenizer = load(job["source"], self.machine, Path(job["cache"]))
-        self.student = Student(base, tokenizer, Lora(**job["lora"]))
+        self.team = team
+        self.machine = Machine(**job["machine"]) if job.get("machine") else team.agreed(probe() if team.first else None)
+        if job.get("dtype"):
+            self.machine = self.machine.model_copy(update={"dtype": job["dtype"]})
+        torch.set_num_threads(max(1, self.machine.threads // team.local))
+        lora = Lora(**job["lora"])
+        with team.in_turn():
+            base, tokenizer = load(job["source"], self.machine, Path(job["cache"]), four_bit=lora.how == "qlora")
+        self.student = student_of(base, tokenizer, lora)
 
     def loaded(self) -> dict[str, Any]:
         """What the parent records about the student."""
@@ -64,27 +79,55 @@ class Desk:
             say(step=step, steps=steps, loss=loss, tokens_per_second=speed)
 
         settings = TrainSettings(**job["settings"])
-        result = train(self.student, Ask(**job["ask"]), examples, settings, job["seed"], on_step)
-        self.student.save(Path(job["out"]))
+        kept = Path(job["kept"]) if job.get("kept") else None
+        result = train(self.student, Ask(**job["ask"]), examples, settings, job["seed"], on_step, kept, self.team.peers)
+        if self.team.first:
+            self.student.save(Path(job["out"]))
         return result.model_dump()
 
     def examine(self, job: dict[str, Any], say: Any) -> dict[str, Any]:
         """Answers to `questions`: scores of `choices`, or generated text."""
         from student.examine import score_choices, write_answers
         from student.prompting import Ask
-        from student.records import Question
 
         def on_progress(done: int, total: int) -> None:
             say(done=done, total=total)
 
+        def answers(share: list[Question]) -> list[dict[str, Any]]:
+            if share[0].choices:
+                scored = score_choices(self.student, ask, share, on_progress)
+                return [_rounded(one.values, one.greedy) for one in scored]
+            texts = write_answers(self.student, ask, share, job["max_new_tokens"], on_progress)
+            return [{"text": one.text, "truncated": one.truncated} for one in texts]
+
         adapter = Path(job["adapter"]) if job.get("adapter") else None
         ask, questions = Ask(**job["ask"]), [Question(**question) for question in job["questions"]]
         with self.student.using(adapter):
-            if questions and questions[0].choices:
-                scored = score_choices(self.student, ask, questions, on_progress)
-                return {"answers": [_rounded(one.values, one.greedy) for one in scored]}
-            texts = write_answers(self.student, ask, questions, job["max_new_tokens"], on_progress)
-            return {"answers": [{"text": one.text, "truncated": one.truncated} for one in texts]}
+            return {"answers": self.team.together(questions, answers) if questions else []}
+
+    def measure(self, job: dict[str, Any], say: Any) -> dict[str, Any]:
+        """How many tokens `questions` and `answers` are, as this student reads and writes them."""
+        from student.prompting import Ask, Prompter
+
+        prompter = Prompter(self.student.tokenizer, Ask(**job["ask"]))
+        questions = [Question(**question) for question in job["questions"]]
+        asked = sum(len(prompter.question(one.prompt, one.turns)) for one in questions)
+        return {"tokens": [asked, sum(len(prompter.answer(answer)) for answer in job["answers"])]}
+
+    def merge(self, job: dict[str, Any], say: Any) -> dict[str, Any]:
+        """Save base and adapter as one model in `out`; returns what the chat template puts around messages of `roles`."""
+        from student.merge import merge
+        from student.prompting import template_texts
+
+        if not self.team.first:
+            return {}
+        around = template_texts(self.student.tokenizer, tuple(job["roles"])) if job["roles"] else []
+        merge(self.student, Path(job["adapter"]), Path(job["out"]), job["max_new_tokens"])
+        return {"around": around}
+
+
+def _nobody(**message: Any) -> None:
+    """Progress of a process that is not the first: the first one's stands for all."""
 
 
 def _rounded(values: list[float], greedy: list[bool]) -> dict[str, Any]:

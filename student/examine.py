@@ -196,7 +196,7 @@ def write_answers(
 
 def _generate(student: Student, prompts: list[list[int]], max_new_tokens: int, stop: Sequence[str]) -> list[Written]:
     ids, mask = pad_left(prompts, student.tokenizer.pad_token_id, student.device)
-    ends = _end_tokens(student)
+    ends = end_tokens(student)
     output = student.causal.generate(
         input_ids=ids, attention_mask=mask, max_new_tokens=max_new_tokens, do_sample=False, eos_token_id=list(ends),
         pad_token_id=student.tokenizer.pad_token_id, temperature=None, top_p=None, top_k=None,
@@ -218,7 +218,8 @@ class _Stopped:
         return torch.tensor(found, device=input_ids.device)
 
 
-def _end_tokens(student: Student) -> set[int]:
+def end_tokens(student: Student) -> set[int]:
+    """The tokens at which an answer is over."""
     configured = student.causal.generation_config.eos_token_id
     extra = configured if isinstance(configured, list) else [configured]
     return {token for token in (student.tokenizer.eos_token_id, *extra) if token is not None}

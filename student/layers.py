@@ -1,9 +1,9 @@
-"""Run the decoder from its embeddings or from its middle.
+"""Run the decoder from its embeddings or from its middle, over rows laid in one line (`student.packed`).
 
 When the adapter covers only the top layers, what enters the first of them never changes: it is computed once per item
 and kept (`Features`), and training runs the top layers alone. The middle entry reuses the model's own forward with the
-lower layers taken out, so no architecture is copied here; a self-check compares it with the full forward once, and
-falls back to the full forward for models where the two differ (those that rescale embeddings, for instance).
+lower layers taken out, so no architecture is copied here. A model whose forward cannot be used like that is found out by a
+self-check and run in the usual way: padded, and whole.
 """
 
 from __future__ import annotations
@@ -11,39 +11,118 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import Any
 
 import torch
 
+from student.batches import Encoded, by_tokens
 from student.lora import Student
-
-if TYPE_CHECKING:
-    from student.train import Encoded
+from student.packed import Layout, can_run_in_line, in_line, layout_of
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Left-padded input: token ids, or hidden states entering `student.first_layer`."""
+    """Rows in line: token ids, or hidden states entering `student.first_layer`."""
 
-    mask: torch.Tensor
-    """[rows, width], 1 at real tokens."""
-    ids: torch.Tensor | None
-    """[rows, width] token ids; None where `hidden` is given."""
-    hidden: torch.Tensor | None
-    """[rows, width, model width] states entering the first adapted layer."""
+    layout: Layout
+    values: torch.Tensor
+    """[tokens] token ids, or [tokens, model width] states entering the first adapted layer."""
+    from_middle: bool = False
+    """Whether `values` are such states."""
 
 
-def forward_hidden(student: Student, batch: Batch) -> torch.Tensor:
-    """Final hidden states [rows, width, model width]."""
-    positions = (batch.mask.cumsum(1) - 1).clamp(min=0)
-    if batch.hidden is None:
-        return student.backbone(
-            input_ids=batch.ids, attention_mask=batch.mask, position_ids=positions, use_cache=False
-        ).last_hidden_state
-    with _only_layers(student.backbone, student.first_layer, student.layer_count):
-        return student.backbone(
-            inputs_embeds=batch.hidden, attention_mask=batch.mask, position_ids=positions, use_cache=False
-        ).last_hidden_state
+def batch_of(rows: Sequence[Sequence[int]], device: torch.device) -> Batch:
+    """Rows of token ids as a batch."""
+    line = torch.tensor([token for row in rows for token in row], device=device)
+    return Batch(layout_of(rows, device), line)
+
+
+class Runner:
+    """How one student's decoder is run; what it can do is tried on `sample`, a row of token ids."""
+
+    def __init__(self, student: Student, sample: Sequence[int]) -> None:
+        self.student, self._sample = student, list(sample)
+
+    def hidden(self, batch: Batch) -> torch.Tensor:
+        """Final hidden states [tokens, model width] of a batch."""
+        if not batch.from_middle:
+            return self._run(batch.layout, "input_ids", batch.values)
+        with _only_layers(self.student.backbone, self.student.first_layer, self.student.layer_count):
+            return self._run(batch.layout, "inputs_embeds", batch.values)
+
+    @torch.no_grad()
+    def lower(self, batch: Batch) -> torch.Tensor:
+        """The states [tokens, model width] entering the first adapted layer: the frozen layers alone, without the final norm."""
+        backbone = self.student.backbone
+        with _only_layers(backbone, 0, self.student.first_layer), _without_norm(backbone):
+            return self._run(batch.layout, "input_ids", batch.values)
+
+    @cached_property
+    def in_line(self) -> bool:
+        """Whether rows in line give what padded rows give. One row is tried before another of half its length."""
+        backbone = self.student.backbone
+        if not can_run_in_line(backbone):
+            return False
+        batch = batch_of([self._sample, self._sample[: max(1, len(self._sample) // 2)]], self.student.device)
+        with torch.no_grad():
+            padded = _padded(backbone, batch.layout, "input_ids", batch.values)
+            return _alike(padded, in_line(backbone, batch.layout, input_ids=batch.values[None]))
+
+    @cached_property
+    def in_parts(self) -> bool:
+        """Whether frozen and adapted layers, run apart, give what the whole model gives. False where every layer is adapted."""
+        backbone, student = self.student.backbone, self.student
+        if not (student.first_layer > 0 and hasattr(backbone, "layers") and hasattr(backbone, "norm")):
+            return False
+        batch = batch_of([self._sample], student.device)
+        with torch.no_grad():
+            return _alike(self.hidden(batch), self.hidden(Batch(batch.layout, self.lower(batch), from_middle=True)))
+
+    def _run(self, layout: Layout, name: str, values: torch.Tensor) -> torch.Tensor:
+        if self.in_line:
+            return in_line(self.student.backbone, layout, **{name: values[None]})
+        return _padded(self.student.backbone, layout, name, values)
+
+
+class Features:
+    """What enters the first adapted layer, per training item: computed once and kept on the CPU."""
+
+    def __init__(self, student: Student, encoded: Sequence[Encoded], used: Sequence[int], tokens_at_once: int) -> None:
+        self.runner, self.encoded = Runner(student, encoded[used[0]].ids), encoded
+        self._kept: dict[int, torch.Tensor] = {}
+        if self.runner.in_parts:
+            # The parts depend on nothing but the items, so a resumed training computes the same bits.
+            for part in by_tokens(sorted(used, key=lambda row: len(encoded[row].ids)), encoded, tokens_at_once):
+                whole = self._whole(part)
+                states = self.runner.lower(whole).cpu().split(whole.layout.lengths)
+                self._kept |= dict(zip(part, states, strict=True))
+
+    def batch(self, rows: Sequence[int]) -> Batch:
+        """The batch of these items, by number."""
+        whole = self._whole(rows)
+        if not self._kept:
+            return whole
+        hidden = torch.cat([self._kept[row] for row in rows]).to(self.runner.student.device)
+        return Batch(whole.layout, hidden, from_middle=True)
+
+    def _whole(self, rows: Sequence[int]) -> Batch:
+        return batch_of([self.encoded[row].ids for row in rows], self.runner.student.device)
+
+
+def _padded(backbone: Any, layout: Layout, name: str, values: torch.Tensor) -> torch.Tensor:
+    """The same in a padded grid [rows, width], for models that cannot be run in line."""
+    count, width = len(layout.lengths), layout.width
+    grid = values.new_zeros(count * width, *values.shape[1:]).index_copy(0, layout.cells, values)
+    mask = torch.zeros(count * width, dtype=torch.long, device=values.device).index_fill(0, layout.cells, 1)
+    states = backbone(
+        **{name: grid.view(count, width, *values.shape[1:])}, attention_mask=mask.view(count, width), use_cache=False
+    ).last_hidden_state
+    return states.reshape(count * width, -1).index_select(0, layout.cells)
+
+
+def _alike(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return torch.allclose(one.float(), other.float(), rtol=1e-2, atol=1e-2)
 
 
 def pad_left(rows: Sequence[Sequence[int]], fill: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
@@ -52,57 +131,6 @@ def pad_left(rows: Sequence[Sequence[int]], fill: int, device: torch.device) -> 
     ids = torch.tensor([[fill] * (width - len(row)) + list(row) for row in rows], device=device)
     mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=device)
     return ids, mask
-
-
-class Features:
-    """What enters the first adapted layer, per training item; computed on first use and kept on the CPU."""
-
-    def __init__(self, student: Student, encoded: Sequence[Encoded]) -> None:
-        self.student = student
-        self.kept: dict[int, torch.Tensor] = {}
-        self.usable = student.first_layer > 0 and enters_cleanly(student, encoded[0].ids)
-
-    def batch(self, rows: Sequence[Encoded], numbers: Sequence[int]) -> Batch:
-        """The batch for these rows; `numbers` name them across epochs."""
-        ids, mask = pad_left([row.ids for row in rows], self.student.tokenizer.pad_token_id, self.student.device)
-        if not self.usable:
-            return Batch(mask, ids, None)
-        if any(number not in self.kept for number in numbers):
-            self._compute(rows, numbers, ids, mask)
-        width = mask.shape[1]
-        hidden = torch.zeros(
-            len(rows), width, self.kept[numbers[0]].shape[1], dtype=self.kept[numbers[0]].dtype, device=mask.device
-        )
-        for at, number in enumerate(numbers):
-            hidden[at, width - len(self.kept[number]) :] = self.kept[number].to(mask.device)
-        return Batch(mask, None, hidden)
-
-    def _compute(self, rows: Sequence[Encoded], numbers: Sequence[int], ids: torch.Tensor, mask: torch.Tensor) -> None:
-        states = lower_hidden(self.student, Batch(mask, ids, None))
-        for at, (row, number) in enumerate(zip(rows, numbers, strict=True)):
-            self.kept[number] = states[at, -len(row.ids) :].cpu()
-
-
-@torch.no_grad()
-def lower_hidden(student: Student, batch: Batch) -> torch.Tensor:
-    """The states entering the first adapted layer: the frozen layers alone, without the final norm."""
-    positions = (batch.mask.cumsum(1) - 1).clamp(min=0)
-    with _only_layers(student.backbone, 0, student.first_layer), _without_norm(student.backbone):
-        return student.backbone(
-            input_ids=batch.ids, attention_mask=batch.mask, position_ids=positions, use_cache=False
-        ).last_hidden_state
-
-
-@torch.no_grad()
-def enters_cleanly(student: Student, ids: Sequence[int]) -> bool:
-    """Whether lower layers and upper layers, run apart, give what the whole model gives."""
-    if not (hasattr(student.backbone, "layers") and hasattr(student.backbone, "norm")):
-        return False
-    tokens, mask = pad_left([ids], 0, student.device)
-    batch = Batch(mask, tokens, None)
-    whole = forward_hidden(student, batch)
-    parts = forward_hidden(student, Batch(batch.mask, None, lower_hidden(student, batch)))
-    return torch.allclose(whole.float(), parts.float(), rtol=1e-2, atol=1e-2)
 
 
 @contextmanager

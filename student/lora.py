@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from student.errors import StudentError
+from student.fused import fuse
 from student.settings import Lora
 
 
@@ -30,12 +31,12 @@ class Student:
         self.layer_count: int = base.config.num_hidden_layers
         self.first_layer = self.layer_count - max(1, round(lora.layers * self.layer_count))
         config = LoraConfig(
-            r=lora.rank, lora_alpha=lora.alpha, target_modules=linear_names(base), task_type="CAUSAL_LM",
+            r=lora.rank, lora_alpha=lora.alpha, use_rslora=lora.rslora, target_modules=linear_names(base), task_type="CAUSAL_LM",
             layers_to_transform=list(range(self.first_layer, self.layer_count)),
         )  # fmt: skip
         self.model: Any = get_peft_model(base, config, autocast_adapter_dtype=False)
         self.model.eval()
-        self._untouched = False
+        fuse(self.model)
 
     @property
     def causal(self) -> Any:
@@ -62,6 +63,11 @@ class Student:
         """The adapter's weights."""
         return [weight for weight in self.model.parameters() if weight.requires_grad]
 
+    def clear_gradients(self) -> None:
+        """Forget what a backward pass has left."""
+        for weight in self.trainable():
+            weight.grad = None
+
     def save(self, folder: Path) -> None:
         """Write adapter_model.safetensors and adapter_config.json, as PEFT and its users expect them."""
         try:
@@ -83,6 +89,11 @@ class Student:
                 f"The adapter {folder} belongs to another model or another student.lora. Name the one it was made with."
             )
         set_peft_model_state_dict(self.model, found)
+
+    def merged(self) -> Any:
+        """The plain model with the update added to its weights; of the student nothing is left. Raises ValueError for weights that are
+        no numbers."""
+        return self.model.merge_and_unload(safe_merge=True)
 
     def state(self) -> dict[str, torch.Tensor]:
         """A copy of the adapter's weights by name."""

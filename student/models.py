@@ -8,6 +8,7 @@ code from a model repository is ever run.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import shutil
 import time
@@ -61,16 +62,20 @@ def gemm_gflops(dtype: torch.dtype, repeats: int = 12) -> float:
     return 2 * 512 * 576 * 1536 / best / 1e9
 
 
-def load(source: str, machine: Machine, cache: Path) -> tuple[Any, Any]:
-    """The model, in evaluation mode on its device, and its tokenizer.
+def load(source: str, machine: Machine, cache: Path, four_bit: bool = False) -> tuple[Any, Any]:
+    """The model, in evaluation mode on its device, and its tokenizer; with `four_bit`, its layers are held in 4 bits (QLoRA's NF4).
 
     Raises StudentError when the source is not there, is damaged, or is not a causal language model in safetensors.
     """
-    place = _place(source, cache)
+    place, quantised = _place(source, cache), _four_bits(machine) if four_bit else None
     try:
         tokenizer = AutoTokenizer.from_pretrained(place)
         model: Any = AutoModelForCausalLM.from_pretrained(
-            place, dtype=getattr(torch, machine.dtype), use_safetensors=True, attn_implementation="eager"
+            place,
+            dtype=getattr(torch, machine.dtype),
+            use_safetensors=True,
+            attn_implementation="eager",
+            quantization_config=quantised,
         )
     except (OSError, ValueError, KeyError) as error:
         raise StudentError(
@@ -79,7 +84,22 @@ def load(source: str, machine: Machine, cache: Path) -> tuple[Any, Any]:
         ) from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return model.to(machine.device).eval(), tokenizer
+    return (model if quantised else model.to(machine.device)).eval(), tokenizer
+
+
+def _four_bits(machine: Machine) -> Any:
+    """How a base is held in 4 bits (Dettmers et al., arXiv 2305.14314): NF4 with doubly quantised scales, sums in the machine's dtype."""
+    if machine.device != "cuda" or importlib.util.find_spec("bitsandbytes") is None:
+        raise StudentError(
+            "student.lora.how=qlora needs a GPU and the package bitsandbytes, and not both are here. Install it with "
+            "`pip install bitsandbytes`, or use student.lora.how=lora: a small student fits without 4 bits."
+        )
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=getattr(torch, machine.dtype),
+    )  # fmt: skip
 
 
 def _place(source: str, cache: Path) -> str:

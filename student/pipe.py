@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -43,10 +43,13 @@ class Failed(Exception):
 
 
 class Pipe:
-    """One child process, `python -m MODULE`, and the lines to and from it."""
+    """One child process, `python -m MODULE` unless told otherwise, and the lines to and from it."""
 
-    def __init__(self, module: str, log: Path, should_stop: Callable[[], bool] = lambda: False) -> None:
-        self.module, self.log, self.should_stop = module, log, should_stop
+    def __init__(
+        self, module: str, log: Path, should_stop: Callable[[], bool] = lambda: False, command: Sequence[str] = ()
+    ) -> None:
+        self.command = [*command] or [sys.executable, "-m", module]
+        self.log, self.should_stop = log, should_stop
         self._process: subprocess.Popen[str] | None = None
         self._lines: queue.Queue[str] = queue.Queue()
 
@@ -64,7 +67,7 @@ class Pipe:
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH")]))
         with self.log.open("a") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", self.module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
                 text=True, encoding="utf-8", env=environment, start_new_session=True,
             )  # fmt: skip
         self._lines = queue.Queue()

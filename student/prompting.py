@@ -82,6 +82,11 @@ class Prompter:
 
 
 def _template_parts(tokenizer: Any, roles: tuple[str, ...]) -> list[list[int]]:
+    return [tokenizer(part, add_special_tokens=False)["input_ids"] for part in template_texts(tokenizer, roles)]
+
+
+def template_texts(tokenizer: Any, roles: tuple[str, ...]) -> list[str]:
+    """What the chat template puts before, between and after messages of these roles. Raises StudentError."""
     turns = [{"role": role, "content": _SLOT} for role in roles]
     rendered: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
     parts = rendered.split(_SLOT)
@@ -90,7 +95,7 @@ def _template_parts(tokenizer: Any, roles: tuple[str, ...]) -> list[list[int]]:
             f"The student's chat template cannot show messages of the roles {', '.join(roles)}. Use `format: plain` in the eval "
             "set, or a student whose template takes them."
         )
-    return [tokenizer(part, add_special_tokens=False)["input_ids"] for part in parts]
+    return parts
 
 
 def shared_prefix(rows: list[list[int]]) -> int:

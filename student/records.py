@@ -55,6 +55,8 @@ class Example(Record):
     """What the student should say."""
     turns: tuple[Turn, ...] = ()
     """The question as chat messages, the last one the user's; empty where `prompt` is all of it."""
+    real: bool = True
+    """A labelled item of the team's own; False for a lesson."""
 
 
 class Seed(Record):

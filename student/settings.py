@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from student.records import Record
 
 
+class Launch(Record):
+    """How the student's process is started: the fields are those of the `student` settings."""
+
+    launcher: Literal["none", "accelerate"] = "none"
+    processes: int = 1
+    accelerate_config: str | None = None
+
+
 class Lora(Record):
-    """The shape of the adapter."""
+    """What of the student is trained."""
+
+    how: Literal["lora", "qlora", "full"] = "lora"
+    """`lora`: low-rank updates of every linear layer; `qlora`: the same over a base in 4 bits (needs a GPU); `full`: all weights of
+    those layers."""
 
     rank: int = Field(default=16, ge=1)
     """Rank r of the update B @ A."""
     alpha: int = Field(default=32, ge=1)
     """The update is scaled by alpha / rank."""
+    rslora: bool = False
+    """Scale by alpha / sqrt(rank) instead, which keeps large ranks learning (arXiv 2312.03732)."""
     layers: float = Field(default=1.0, gt=0, le=1)
     """The share of the decoder layers that get an adapter, counted from the top. Below 1 the frozen lower layers are
     computed once per item instead of once per epoch."""
@@ -34,6 +50,13 @@ class TrainSettings(Record):
     """Share of the steps over which the rate rises from zero."""
     weight_decay: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     """AdamW's decoupled weight decay."""
+    hold_out: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the real items that are not learned but watched: training stops when their loss falls no more; 0 for none."""
+    patience: int = Field(default=2, ge=1)
+    """With `hold_out`: epochs without a lower loss before training stops and the best weights are kept."""
+    tokens_at_once: int | None = Field(default=None, ge=1)
+    """Tokens of one forward and backward pass; a step with more adds the gradients of several up. Bounds memory. null: 512 on a CPU,
+    16,384 on a GPU."""
     seeds: int = Field(default=1, ge=1)
     """Trainings of the best round's and of the seed-only student for the claim. One shows that this model is better; several show
     whether the lessons help, whatever the luck of a training."""

@@ -1,30 +1,32 @@
 """Fine-tune the adapter on examples: the training step, written for small students and short items.
 
 Why not a library's trainer: on short items most of its time goes to padding, to logits nobody needs, and to the host
-(docs/decisions/0002-own-training-step.md). Here batches hold items of like length; the output head runs only where
-there are labels; and where the adapter covers only the top layers, the frozen layers below are computed once per item
-and remembered for all epochs. Loss: cross-entropy on the answer's tokens and the end token, averaged over tokens of a
-step. The optimiser is AdamW with a linear warm-up and cosine decay, its state in float32 whatever the model's dtype.
-Same data, seed, machine and settings give the same weights, bit for bit, on a CPU.
+(docs/decisions/0002-own-training-step.md). Here rows stand in one line without padding (`student.packed`); the output head runs only
+where there are labels; and where the adapter covers only the top layers, the frozen layers below are computed once per item
+and remembered for all epochs. The optimiser is AdamW, its weights and state in float32 whatever the model's dtype.
+Same data, seed, machine and settings give the same weights, bit for bit, on a CPU; also when it was killed on the way.
 """
 
 from __future__ import annotations
 
-import math
-import random
+import hashlib
+import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import torch
-from torch.nn import functional
 
-from student.layers import Features, forward_hidden
+from student.batches import Encoded, encode, plan_steps
+from student.layers import Features
 from student.lora import Student
-from student.prompting import Ask, Prompter
-from student.records import Example, Record
+from student.optimiser import Optimiser
+from student.peers import Alone
+from student.prompting import Ask
+from student.records import Example, Record, text_hash
 from student.settings import TrainSettings
+from student.step import Steps
+from student.train_state import Kept
 
 
 class TrainResult(Record):
@@ -33,128 +35,140 @@ class TrainResult(Record):
     steps: int
     """Optimiser steps made."""
     tokens: int
-    """Real tokens seen over all epochs, padding not counted."""
+    """Real tokens seen over all epochs; there is no padding."""
     final_loss: float
     """Mean loss per answer token over the last tenth of the steps, in nats."""
     dropped_too_long: int
     """Items left out because they exceed `max_tokens`."""
+    watched: int = 0
+    """Items held out to see when to stop."""
+    watched_loss: float | None = None
+    """Mean loss per answer token on them, of the weights that were kept; None where none were held out."""
+    kept_step: int | None = None
+    """The step whose weights were kept, where that is not the last."""
     seconds: float
     """Wall time of the steps."""
 
 
-@dataclass(frozen=True)
-class Encoded:
-    """One example as token ids."""
-
-    ids: list[int]
-    """Question and answer, end token included."""
-    answer_length: int
-    """How many of the last ids are learned."""
-
-
+TOKENS_AT_ONCE = (512, 16_384)
+"""Tokens of one forward and backward pass, on a CPU (about 2 GB for a model of 135M) and on a GPU."""
 OnStep = Callable[[int, int, float, float], None]
 """Called with step, steps, loss in nats per answer token, real tokens per second."""
 
 
-def encode(tokenizer: Any, ask: Ask, examples: Sequence[Example], max_tokens: int) -> tuple[list[Encoded], int]:
-    """The examples as tokens, and how many were left out as too long."""
-    prompter = Prompter(tokenizer, ask)
-    encoded: list[Encoded] = []
-    for example in examples:
-        answer = [*prompter.answer(example.answer), tokenizer.eos_token_id]
-        ids = prompter.question(example.prompt, example.turns) + answer
-        if len(ids) <= max_tokens:
-            encoded.append(Encoded(ids, len(answer)))
-    return encoded, len(examples) - len(encoded)
-
-
 def train(
-    student: Student, ask: Ask, examples: Sequence[Example], settings: TrainSettings, seed: int, on_step: OnStep
-) -> TrainResult:
-    """Reset the adapter and fit it to the examples. Raises ValueError when no example fits `max_tokens`."""
-    encoded, dropped = encode(student.tokenizer, ask, examples, settings.max_tokens)
+    student: Student, ask: Ask, examples: Sequence[Example], settings: TrainSettings, seed: int, on_step: OnStep,
+    kept: Path | None = None, peers: Alone | None = None,
+) -> TrainResult:  # fmt: skip
+    """Reset the adapter and fit it to the examples. Raises ValueError when no example fits `max_tokens`.
+
+    `kept`: a folder for the state of a training that may be killed; `peers`: the processes that share every step.
+    """
+    learned, watched = split_off(examples, settings.hold_out, seed)
+    encoded, dropped = encode(student.tokenizer, ask, [*learned, *watched], settings.max_tokens)
     if not encoded:
         raise ValueError(f"none of the {len(examples)} training items fits train.max_tokens={settings.max_tokens}")
+    count = len(encode(student.tokenizer, ask, learned, settings.max_tokens)[0]) if watched else len(encoded)
     student.reset(seed)
-    steps = plan_steps(encoded, settings, seed)
-    optimiser = Optimiser(student.trainable(), settings, len(steps))
-    features = Features(student, encoded)
-    losses: list[float] = []
-    tokens, start = 0, time.perf_counter()
-    for number, rows in enumerate(steps, 1):
-        loss = _step(student, features, [encoded[row] for row in rows], rows)
-        optimiser.step()
-        losses.append(loss)
-        tokens += sum(len(encoded[row].ids) for row in rows)
-        on_step(number, len(steps), loss, tokens / (time.perf_counter() - start))
-    tail = losses[-max(1, len(losses) // 10) :]
-    return TrainResult(
-        steps=len(steps), tokens=tokens, final_loss=round(sum(tail) / len(tail), 6), dropped_too_long=dropped,
-        seconds=round(time.perf_counter() - start, 3),
-    )  # fmt: skip
+    student.clear_gradients()
+    fitting = _Fitting(student, encoded, count, settings, seed, peers or Alone())
+    start = time.perf_counter()
+    fitting.run(on_step, Kept(kept, fitting.key(student)))
+    return fitting.result(dropped, time.perf_counter() - start)
 
 
-def plan_steps(encoded: Sequence[Encoded], settings: TrainSettings, seed: int) -> list[list[int]]:
-    """Row numbers of every optimiser step: shuffled each epoch, then grouped so that a step has items of like length.
-
-    Grouping happens inside windows of four steps: padding falls to a few per cent while batches still differ every epoch.
-    """
-    per_epoch = math.ceil(len(encoded) / settings.batch_size)
-    total = max(settings.min_steps, round(settings.epochs * per_epoch))
-    shuffler, steps = random.Random(seed), list[list[int]]()
-    while len(steps) < total:
-        order = list(range(len(encoded)))
-        shuffler.shuffle(order)
-        window = 4 * settings.batch_size
-        epoch = list[list[int]]()
-        for start in range(0, len(order), window):
-            near = sorted(order[start : start + window], key=lambda row: len(encoded[row].ids))
-            epoch += [near[at : at + settings.batch_size] for at in range(0, len(near), settings.batch_size)]
-        shuffler.shuffle(epoch)
-        steps += epoch
-    return steps[:total]
+def split_off(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Example], list[Example]]:
+    """The examples to learn, and a share of the distinct real ones to watch the loss on; never all of them."""
+    real = sorted({one.prompt for one in examples if one.real}, key=lambda prompt: text_hash(f"watch {seed}", prompt))
+    aside = set(real[: min(round(share * len(real)), len(real) - 1)]) if share else set[str]()
+    seen = dict[str, Example]()
+    for one in examples:
+        if one.prompt in aside:
+            seen.setdefault(one.prompt, one)
+    return [one for one in examples if one.prompt not in aside], list(seen.values())
 
 
-def _step(student: Student, features: Features, rows: list[Encoded], numbers: list[int]) -> float:
-    """Forward and backward over one batch; gradients are left on the adapter. Returns the loss."""
-    hidden = forward_hidden(student, features.batch(rows, numbers))
-    width = hidden.shape[1]
-    spots = [(at, width - back - 1) for at, row in enumerate(rows) for back in range(row.answer_length, 0, -1)]
-    labels = [token for row in rows for token in row.ids[-row.answer_length :]]
-    index = torch.tensor(spots, device=hidden.device).T
-    logits = student.logits(hidden[index[0], index[1]])
-    loss = functional.cross_entropy(logits, torch.tensor(labels, device=hidden.device))
-    loss.backward()
-    return float(loss.detach())
+class _Fitting:
+    """One training while it runs."""
 
+    def __init__(
+        self, student: Student, encoded: list[Encoded], learned: int, settings: TrainSettings, seed: int, peers: Alone
+    ) -> None:
+        self.encoded, self.settings, self.seed, self.peers = encoded, settings, seed, peers
+        self.plan = plan_steps(encoded[:learned], settings, seed)
+        self.watched = list(range(learned, len(encoded)))
+        self.optimiser = Optimiser(student.trainable(), settings, len(self.plan))
+        used = sorted({row for rows in self.plan for row in rows} | {*self.watched})
+        at_once = settings.tokens_at_once or TOKENS_AT_ONCE[student.device.type == "cuda"]
+        self.steps = Steps(student, encoded, Features(student, encoded, used, at_once), at_once)
+        self.per_epoch = max(1, -(-learned // settings.batch_size))
+        self.losses: list[float] = []
+        self.best: tuple[float, int, torch.Tensor] | None = None
+        self.tokens = 0
 
-class Optimiser:
-    """AdamW over float32 master copies of the adapter's weights, with warm-up and cosine decay."""
+    def key(self, student: Student) -> str:
+        """Names this training: the state of another one is not taken up."""
+        about = [
+            [row.ids for row in self.encoded], self.settings.model_dump(), self.seed, len(self.watched),
+            student.lora.model_dump(), str(student.causal.dtype), len(self.optimiser.flat), torch.get_num_threads(),
+        ]  # fmt: skip
+        return hashlib.sha256(json.dumps(about).encode()).hexdigest()
 
-    def __init__(self, weights: list[torch.nn.Parameter], settings: TrainSettings, steps: int) -> None:
-        self.weights = weights
-        self.masters = [weight.detach().float().clone().requires_grad_(True) for weight in weights]
-        self.inner = torch.optim.AdamW(
-            self.masters, lr=settings.learning_rate, weight_decay=settings.weight_decay, foreach=True
-        )
-        warm = max(1, round(settings.warmup * steps))
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.inner, lambda step: _rate(step, warm, steps))
+    def run(self, on_step: OnStep, kept: Kept) -> None:
+        """Make every step that is not made yet."""
+        self._take_up(kept)
+        start, before = time.perf_counter(), self.tokens
+        for number in range(self.optimiser.done + 1, len(self.plan) + 1):
+            loss = self._step(self.plan[number - 1])
+            on_step(number, len(self.plan), loss, (self.tokens - before) / (time.perf_counter() - start))
+            if self.watched and (number % self.per_epoch == 0 or number == len(self.plan)) and self._worn_out(number):
+                break
+            if self.peers.first and kept.due():
+                kept.save(*self._state(), number)
+        if self.best is not None:
+            self.optimiser.put(self.best[2])
 
-    def step(self) -> None:
-        """Apply the gradients on the model's weights, clipped to norm 1, and clear them."""
-        for master, weight in zip(self.masters, self.weights, strict=True):
-            master.grad = None if weight.grad is None else weight.grad.float()
-            weight.grad = None
-        torch.nn.utils.clip_grad_norm_(self.masters, 1.0)
-        self.inner.step()
-        self.schedule.step()
-        with torch.no_grad():
-            for master, weight in zip(self.masters, self.weights, strict=True):
-                weight.copy_(master)
+    def _step(self, rows: list[int]) -> float:
+        labels = sum(self.encoded[row].answer_length for row in rows)
+        mine = self.peers.share(rows)
+        loss = self.steps.gradient(mine, labels) if mine else 0.0
+        self.peers.add(self.optimiser.gather())
+        self.optimiser.step()
+        loss = float(self.peers.add(torch.tensor(loss)))
+        self.losses.append(loss)
+        self.tokens += sum(len(self.encoded[row].ids) for row in rows)
+        return loss
 
+    def _worn_out(self, number: int) -> bool:
+        """Whether the watched items' loss has not fallen for `patience` epochs; remembers the best weights."""
+        loss = self.steps.loss(self.watched)
+        if self.best is None or loss < self.best[0]:
+            self.best = (loss, number, self.optimiser.flat.detach().clone())
+        return number - self.best[1] >= self.settings.patience * self.per_epoch
 
-def _rate(step: int, warm: int, steps: int) -> float:
-    """The learning rate at a step, as a share of its peak."""
-    if step < warm:
-        return (step + 1) / warm
-    return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+    def _state(self) -> tuple[dict[str, torch.Tensor], dict[str, object]]:
+        tensors = self.optimiser.state()
+        best = None
+        if self.best is not None:
+            tensors["best"], best = self.best[2].cpu(), self.best[:2]
+        return tensors, {"step": self.optimiser.done, "losses": self.losses, "tokens": self.tokens, "best": best}
+
+    def _take_up(self, kept: Kept) -> None:
+        found = kept.load()
+        if found is None:
+            return
+        tensors, about = found
+        self.optimiser.restore(tensors, about["step"])
+        self.losses, self.tokens = about["losses"], about["tokens"]
+        if about["best"] is not None:
+            self.best = (*about["best"], tensors["best"].to(self.optimiser.flat.device))
+
+    def result(self, dropped: int, seconds: float) -> TrainResult:
+        """What was done."""
+        tail = self.losses[-max(1, len(self.losses) // 10) :]
+        last = len(self.losses)
+        return TrainResult(
+            steps=last, tokens=self.tokens, final_loss=round(sum(tail) / len(tail), 6), dropped_too_long=dropped,
+            watched=len(self.watched), watched_loss=round(self.best[0], 6) if self.best else None,
+            kept_step=self.best[1] if self.best and self.best[1] != last else None, seconds=round(seconds, 3),
+        )  # fmt: skip

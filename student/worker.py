@@ -7,15 +7,17 @@ nothing is lost but the time since the job began.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from student.errors import StudentError
+from student.launcher import command
 from student.pipe import Ended, Failed, OnMessage, Pipe
 from student.pipe import Stopped as StudentStopped
 from student.prompting import Ask
 from student.records import Example, Item, Question
+from student.settings import Launch
 
 __all__ = ["OnMessage", "StudentStopped", "StudentWorker", "question_of"]
 
@@ -23,8 +25,11 @@ __all__ = ["OnMessage", "StudentStopped", "StudentWorker", "question_of"]
 class StudentWorker:
     """One student process."""
 
-    def __init__(self, load: dict[str, Any], log: Path, should_stop: Callable[[], bool]) -> None:
-        self._load, self._pipe = load, Pipe("student.child", log, should_stop)
+    def __init__(
+        self, load: dict[str, Any], log: Path, should_stop: Callable[[], bool], launch: Launch | None = None
+    ) -> None:
+        words = command(launch or Launch(), "student.child")
+        self._load, self._pipe = load, Pipe("student.child", log, should_stop, words)
         self.loaded: dict[str, Any] = {}
 
     def start(self) -> dict[str, Any]:
@@ -36,11 +41,14 @@ class StudentWorker:
     def train(
         self, ask: Ask, examples: list[Example], settings: dict[str, Any], seed: int, out: Path, on: OnMessage
     ) -> dict[str, Any]:
-        """Fine-tune on examples; the adapter is in `out` when this returns."""
+        """Fine-tune on examples; the adapter is in `out` when this returns.
+
+        What a killed training needs to go on is kept in `unfinished(out)`, which is the caller's to remove.
+        """
         self.start()
         rows = [example.model_dump() for example in examples]
         job = {"job": "train", "ask": ask.model_dump(), "examples": rows, "settings": settings, "seed": seed}
-        return self._call({**job, "out": str(out)}, on)
+        return self._call({**job, "out": str(out), "kept": str(unfinished(out))}, on)
 
     def examine(
         self, ask: Ask, items: list[Item | Question], adapter: Path | None, max_new_tokens: int, on: OnMessage
@@ -52,6 +60,23 @@ class StudentWorker:
             "adapter": str(adapter) if adapter else None, "max_new_tokens": max_new_tokens,
         }  # fmt: skip
         return self._call(job, on)["answers"]
+
+    def measure(self, ask: Ask, items: Sequence[Item | Question], answers: Sequence[str]) -> tuple[int, int]:
+        """Tokens of the questions as they are put to the student, and of the answers."""
+        self.start()
+        job = {"job": "measure", "ask": ask.model_dump(), "questions": [question_of(item) for item in items]}
+        asked, said = self._call({**job, "answers": [*answers]}, lambda message: None)["tokens"]
+        return asked, said
+
+    def merge(self, ask: Ask, adapter: Path, out: Path, max_new_tokens: int) -> list[str]:
+        """Save base and adapter as one model in `out`. The process can do nothing else afterwards.
+
+        Returns what the model's chat template puts before, between and after the messages of one question; nothing for `plain`.
+        """
+        self.start()
+        roles = [turn.role for turn in ask.turns("")] if ask.format == "chat" else []
+        job = {"job": "merge", "adapter": str(adapter), "out": str(out), "roles": roles}
+        return self._call({**job, "max_new_tokens": max_new_tokens}, lambda message: None)["around"]
 
     def close(self) -> None:
         """End the process."""
@@ -67,6 +92,11 @@ class StudentWorker:
                 f"The student's process ended unexpectedly ({error}); perhaps the machine ran out of memory. More is in "
                 f"{self._pipe.log}. A run can be resumed where it stopped."
             ) from None
+
+
+def unfinished(out: Path) -> Path:
+    """Where a training that is to end in `out` keeps its state."""
+    return out.with_name(f"{out.name}.kept")
 
 
 def question_of(item: Item | Question) -> dict[str, Any]:

@@ -28,11 +28,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 ERRANDS = ROOT / "tests" / "fixtures" / "errands" / "evals.yaml"
 MARK = "LLM2LLM_TEST_MARK"
-PATIENCE = 180.0
+PATIENCE = 600.0
 """Seconds until a process that should have said something counts as hung; generous, for a busy machine."""
 QUICK = {
     "train.epochs": "1", "train.min_steps": "8", "train.learning_rate": "0.01", "generate.lessons": "12",
     "mine.folds": "2", "stop.rounds": "1", "teacher.check_items": "6", "seed": "2",
+    "mode": "select",
 }  # fmt: skip
 
 
@@ -84,6 +85,20 @@ def finished_run(base: Path) -> Path:
     return runs / "errands-1"
 
 
+def table_run(base: Path) -> Path:
+    """The folder of one undisturbed run of two teaching rounds with a table student, made once per test session. Copy it."""
+    root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    runs = root / "table-runs"
+    with (root / "table-runs.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (runs / "errands-1" / "whole").exists():
+            with table_student():
+                sets = {"stop__rounds": "2", "teacher__check_items": "0", "generate__lessons": "8"}
+                assert command_line(words("run", "--ui", "quiet", "--name", "errands", runs=runs, **sets)) == 0
+            (runs / "errands-1" / "whole").touch()
+    return runs / "errands-1"
+
+
 def events(folder: Path) -> list[dict[str, Any]]:
     """Every whole line of a run's event log."""
     path = folder / "events.jsonl"
@@ -118,7 +133,9 @@ def alive(mark: str) -> list[int]:
 
 def products(folder: Path) -> dict[str, bytes]:
     """What a run made, by path: everything that must be the same after a kill, byte for byte."""
-    places = [path for part in ("baseline", "rounds", "claim") for path in sorted((folder / part).rglob("*"))]
+    places = [
+        path for part in ("baseline", "rounds", "control", "claim") for path in sorted((folder / part).rglob("*"))
+    ]
     kept = [path for path in places if path.is_file() and "made" not in path.parts and path.name[0] != "."]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in kept}
 
@@ -134,7 +151,7 @@ def bought(folder: Path) -> dict[str, int]:
 class TableStudent:
     """Has the methods of `StudentWorker` and no model: its adapter is the list of what it was trained on."""
 
-    def __init__(self, load: dict[str, Any], folder: Any, should_stop: Callable[[], bool]) -> None:
+    def __init__(self, load: dict[str, Any], folder: Any, should_stop: Callable[[], bool], launch: Any = None) -> None:
         self.loaded = {"machine": {"device": "none", "dtype": "none", "threads": 1, "gflops": 0.0}}
         self.should_stop = should_stop
 
@@ -150,6 +167,9 @@ class TableStudent:
         on({"step": 1, "steps": 1, "loss": 1.0, "tokens_per_second": 1.0})
         (out / "table.json").write_text(json.dumps([one.model_dump() for one in examples]))
         return {"steps": 1, "tokens": len(examples), "final_loss": 1.0, "dropped_too_long": 0, "seconds": 0.0}
+
+    def measure(self, ask: Any, items: Any, answers: Any) -> tuple[int, int]:
+        return sum(len(ask.text(one.prompt).split()) for one in items), sum(len(one.split()) for one in answers)
 
     def examine(self, ask: Any, items: list[Any], adapter: Path | None, max_new_tokens: int, on: Any) -> list[Any]:
         known = len(json.loads((adapter / "table.json").read_text())) if adapter else 0

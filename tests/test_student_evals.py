@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from student.evals.load import EvalSet, load_evals
 from student.evals.spec import EvalError
-from student.evals.splits import look_alikes, make_folds, split_items
+from student.evals.splits import LARGEST, deal, look_alikes, make_folds, split_items
 from student.records import HeldOutItem, Seed
 
 ROWS = [json.loads(line) for line in (ERRANDS.parent / "items.jsonl").read_text().splitlines()]
@@ -144,6 +144,59 @@ def test_a_set_of_nothing_but_look_alikes_is_an_error_a_person_can_mend(tmp_path
     assert "alike" in refused(written(tmp_path, rows))
 
 
+NOUNS = (
+    "lamp", "kettle", "garden", "novel", "violin", "harbour", "blanket", "engine", "window", "pepper", "saddle", "mirror",
+    "candle", "ticket", "basket", "hammer", "pillow", "bottle", "ladder", "wallet",
+)  # fmt: skip
+
+
+def manner_of_speaking(opening: str, count: int) -> list[str]:
+    """Requests that begin alike and name other things: single linkage makes nearly all of them one group."""
+    draw = random.Random(opening)
+    pairs = dict.fromkeys(tuple(draw.sample(NOUNS, 2)) for _ in range(2 * count))
+    return [f"{opening} {first} and the {second}" for first, second in pairs][:count]
+
+
+FAMILIES = [
+    manner_of_speaking(opening, 80)
+    for opening in ("would you kindly put on my list the", "remind me tomorrow evening to look for the",
+                    "what does the shop round the corner ask for the")
+]  # fmt: skip
+CROWD = [
+    Seed(id=f"{number}-{at}", prompt=text, answer="x", skill=f"s{number}")
+    for number, family in enumerate(FAMILIES) for at, text in enumerate(family)
+]  # fmt: skip
+
+
+def test_large_families_of_look_alikes_leave_every_split_its_size_and_every_skill_its_share() -> None:
+    assert min(len(group) for group in look_alikes(CROWD) if len(group) > LARGEST) > 60, "the families are large"
+    for mine, select in ((40, 30), (60, 100), (120, 119)):
+        splits = split_items(CROWD, {"mine": mine, "select": select})
+        assert [len(splits[role]) for role in ("mine", "select", "test")] == [mine, select, 240 - mine - select]
+        for role, size in (("mine", mine), ("select", select)):
+            shares = Counter(item.skill for item in splits[role])
+            assert len(shares) == 3 and max(abs(count - size / 3) for count in shares.values()) <= LARGEST
+
+
+def test_small_families_stay_whole_beside_large_ones_and_sizes_stay_exact() -> None:
+    """One text five times over, with other marks: no split may tear it, and none is too long or too short for it."""
+    copies = [
+        Seed(id=f"{row['id']}{tail}", prompt=row["text"] + tail, answer="x", skill="copies")
+        for row in ROWS[:20] for tail in ("", "!", "?", "...", " -")
+    ]  # fmt: skip
+    splits = split_items([*CROWD, *copies], {"mine": 60, "select": 100})
+    assert [len(splits[role]) for role in ("mine", "select", "test")] == [60, 100, 180]
+    for row in ROWS[:20]:
+        homes = {role for role, held in splits.items() for item in held if item.id.startswith(row["id"])}
+        assert len(homes) == 1, f"{row['text']} is in {homes}"
+
+
+def test_roles_of_one_part_have_their_sizes_too_among_large_families() -> None:
+    dealt = deal(CROWD, {"mine": 60, "select": 0.25, "test": None})
+    assert {role: len(held) for role, held in dealt.items()} == {"mine": 60, "select": 60, "test": 120}
+    assert sorted(item.id for held in dealt.values() for item in held) == sorted(item.id for item in CROWD)
+
+
 def test_splits_beyond_the_items_are_refused(tmp_path: Path) -> None:
     assert "64 items" in refused(written(tmp_path, ROWS, splits={"mine": 40, "select": 24}))
     assert "mine=0" in refused(written(tmp_path, ROWS, splits={"select": 24}))
@@ -155,6 +208,46 @@ def test_a_split_loses_and_doubles_nothing(texts: set[str]) -> None:
     seeds = items(sorted(texts))
     splits = split_items(seeds, {"mine": 1, "select": 1})
     assert sorted(one.id for part in splits.values() for one in part) == sorted(one.id for one in seeds)
+
+
+# --- what stands in test too
+
+
+def in_parts(folder: Path, train: list[dict[str, Any]], test: list[dict[str, Any]], **changes: Any) -> Path:
+    """An eval set of two files, `train` for two roles and `test` for the third."""
+    for name, rows in (("train", train), ("test", test)):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    split = {"mine": {"from": "train", "take": 20}, "select": {"from": "train", "take": 12}, "test": "test"}
+    source = {"train": "train.jsonl", "test": "test.jsonl"}
+    return written(folder, [], "unused.jsonl", **{"source": source, "splits": split, **changes})
+
+
+def test_what_stands_in_test_is_in_no_other_split_and_is_counted(tmp_path: Path) -> None:
+    train, test = ROWS[:48], ROWS[48:]
+    dressed = [str.upper, lambda text: f"  {text}!!", lambda text: text.replace(" ", "  ")]
+    leaked = [{**row, "id": f"leak-{at}", "text": dressed[at % 3](row["text"])} for at, row in enumerate(test[:9])]
+    evals = load_evals(in_parts(tmp_path, [*train[:24], *leaked, *train[24:]], test))
+    found = ids(evals)
+    assert evals.dropped == {"also in test": 9}
+    assert {role: len(members) for role, members in found.items()} == {"mine": 20, "select": 12, "test": 16}
+    assert not any(name.startswith("leak-") for name in found["mine"] | found["select"])
+
+
+def test_dropping_what_is_in_test_comes_before_sizes_are_dealt(tmp_path: Path) -> None:
+    leaked = [{**row, "id": f"leak-{row['id']}"} for row in ROWS[32:]]
+    everything = {"mine": {"from": "train", "take": 20}, "select": {"from": "train", "take": 13}, "test": "test"}
+    assert "cannot be taken from 32 items" in refused(
+        in_parts(tmp_path, [*ROWS[:32], *leaked], ROWS[32:], splits=everything)
+    )
+
+
+def test_a_text_of_test_with_other_choices_is_another_question(tmp_path: Path) -> None:
+    columns = {"prompt": "text", "answer": "shop", "id": "id", "choices": "shops"}
+    train = [{**row, "shops": sorted(LABELS)} for row in ROWS[:40]]
+    test = [{**row, "id": f"t-{row['id']}", "shops": [row["shop"], "nowhere"] if at < 4 else sorted(LABELS)}
+            for at, row in enumerate(ROWS[:8])]  # fmt: skip
+    evals = load_evals(in_parts(tmp_path, train, test, columns=columns, labels=None, kind="choice"))
+    assert evals.dropped == {"also in test": 4}
 
 
 # --- reading

@@ -13,15 +13,23 @@ from typing import Any
 
 import pytest
 import torch
+from peft.tuners.lora import Linear as LoraLinear
+from transformers import Gemma2Config, Gemma2Model
 
+from student import train_state
+from student.batches import Encoded, encode, plan_steps
 from student.examine import score_choices, write_answers
-from student.layers import Features
+from student.layers import Batch, Features, Runner, batch_of
 from student.lora import Student
 from student.models import TINY, Machine, load
+from student.optimiser import Optimiser
+from student.packed import in_line
+from student.peers import Group
 from student.prompting import Ask, Prompter, shared_prefix
 from student.records import Example, Question
 from student.settings import Lora, TrainSettings
-from student.train import Encoded, TrainResult, encode, plan_steps, train
+from student.step import Steps
+from student.train import OnStep, TrainResult, split_off, train
 
 CPU = Machine(device="cpu", dtype="float32", threads=1, gflops=0.0)
 ASK = Ask(frame="Errand: {question}\nShop:")
@@ -179,14 +187,8 @@ def test_remembered_features_give_the_loss_of_the_whole_model(make: Any, monkeyp
     top = make(0.5)
     assert top.first_layer == 1
     kept, losses, adapter = fit(top)
-    assert Features(top, encode(top.tokenizer, ASK, EXAMPLES, 99)[0]).usable
-    usable = Features.__init__
-
-    def unusable(self: Features, *arguments: Any) -> None:
-        usable(self, *arguments)
-        self.usable = False
-
-    monkeypatch.setattr(Features, "__init__", unusable)
+    assert Runner(top, encode(top.tokenizer, ASK, EXAMPLES, 99)[0][0].ids).in_parts
+    monkeypatch.setattr(Runner, "in_parts", False)
     whole, whole_losses, whole_adapter = fit(top)
     assert losses == pytest.approx(whole_losses, abs=2e-3)
     assert losses[0] == pytest.approx(whole_losses[0], abs=1e-5)
@@ -354,3 +356,181 @@ def test_only_the_end_of_an_example_is_an_end_token(tiny: Student) -> None:
 @pytest.mark.parametrize("question", ["{question}", "{}", "{0.__class__}", "%s", "$question", "{{ 7 * 7 }}"])
 def test_a_question_is_put_in_its_frame_literally(question: str) -> None:
     assert Ask(frame="Q: {question}\nA:", lead="L ").text(question) == f"L Q: {question}\nA:"
+
+
+def unlike(student: Student, count: int = 5) -> list[list[int]]:
+    """Rows of token ids of very different lengths."""
+    draw = random.Random(3)
+    return [[draw.randrange(1, len(student.tokenizer)) for _ in range(3 + 7 * at)] for at in range(count)]
+
+
+def test_rows_in_line_give_what_padded_rows_give(tiny: Student) -> None:
+    rows = unlike(tiny)
+    runner = Runner(tiny, rows[-1])
+    assert runner.in_line
+    with torch.no_grad():
+        line = runner.hidden(batch_of(rows, tiny.device)).split([len(row) for row in rows])
+        for row, found in zip(rows, line, strict=True):
+            alone = tiny.backbone(input_ids=torch.tensor([row]), use_cache=False).last_hidden_state[0]
+            assert torch.allclose(found, alone, atol=1e-5)
+
+
+def test_rows_in_line_with_soft_caps_and_a_sliding_window() -> None:
+    """Attention that caps its scores and looks back a few tokens only, in every other layer: Gemma 2's."""
+    torch.manual_seed(1)
+    shape = Gemma2Config(
+        vocab_size=50, hidden_size=32, intermediate_size=48, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2,
+        head_dim=8, sliding_window=4, attn_logit_softcapping=0.5, query_pre_attn_scalar=16, initializer_range=0.8, pad_token_id=0,
+    )  # fmt: skip
+    shape._attn_implementation = "eager"
+    backbone = Gemma2Model(shape).eval()
+    rows = [[1, 2, 3], [4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14], [9]]
+    batch = batch_of(rows, torch.device("cpu"))
+    with torch.no_grad():
+        line = in_line(backbone, batch.layout, input_ids=batch.values[None]).split([len(row) for row in rows])
+        for row, found in zip(rows, line, strict=True):
+            alone = backbone(input_ids=torch.tensor([row]), use_cache=False).last_hidden_state[0]
+            assert torch.allclose(found, alone, atol=1e-5)
+
+
+def test_a_model_with_an_attention_of_its_own_is_run_padded(tiny: Student, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = unlike(tiny)
+    with torch.no_grad():
+        line = Runner(tiny, rows[-1]).hidden(batch_of(rows, tiny.device))
+        monkeypatch.setattr(type(tiny.backbone), "_supports_attention_backend", False)
+        runner = Runner(tiny, rows[-1])
+        assert not runner.in_line
+        assert torch.allclose(line, runner.hidden(batch_of(rows, tiny.device)), atol=1e-5)
+
+
+def test_the_fused_update_is_the_library_s(tiny: Student) -> None:
+    """Outputs and gradients of one LoRA layer, ours beside PEFT's own forward."""
+    tiny.reset(5)
+    layer: Any = next(module for module in tiny.model.modules() if isinstance(module, LoraLinear))
+    with torch.no_grad():
+        layer.lora_B["default"].weight.normal_()
+    inputs = torch.randn(2, 7, layer.base_layer.in_features, requires_grad=True)
+    weights = [inputs, layer.lora_A["default"].weight, layer.lora_B["default"].weight]
+    ours, theirs = layer(inputs), LoraLinear.forward(layer, inputs)
+    assert torch.allclose(ours, theirs, atol=1e-5)
+    pull = torch.randn_like(ours)
+    for mine, other in zip(
+        torch.autograd.grad(ours, weights, pull), torch.autograd.grad(theirs, weights, pull), strict=True
+    ):
+        assert torch.allclose(mine, other, atol=1e-4)
+    with tiny.model.disable_adapter():
+        assert torch.equal(layer(inputs), layer.base_layer(inputs))
+
+
+def test_a_step_in_parts_is_the_step_in_one(tiny: Student) -> None:
+    _, whole, adapter = fit(tiny)
+    _, parts, other = fit(tiny, tokens_at_once=30)
+    assert parts == pytest.approx(whole, abs=1e-4)
+    assert all(torch.allclose(weight, other[name], atol=1e-3) for name, weight in adapter.items())
+
+
+def test_where_memory_does_not_suffice_steps_are_made_in_smaller_parts(
+    tiny: Student, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, whole, _ = fit(tiny)
+    hidden, refused = Runner.hidden, list[int]()
+
+    def short_of_memory(self: Runner, batch: Batch) -> torch.Tensor:
+        if batch.layout.tokens > 90:
+            refused.append(batch.layout.tokens)
+            raise RuntimeError(
+                "[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: not enough memory: you tried to allocate"
+            )
+        return hidden(self, batch)
+
+    monkeypatch.setattr(Runner, "hidden", short_of_memory)
+    _, losses, _ = fit(tiny)
+    assert losses == pytest.approx(whole, abs=1e-4)
+    assert 0 < len(refused) < 12
+
+
+def test_an_error_that_is_not_about_memory_is_raised(tiny: Student, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Student, hidden: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("size mismatch")
+
+    monkeypatch.setattr(Student, "logits", broken)
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        fit(tiny)
+
+
+class Killed(Exception):
+    """Stands for a kill in the middle of training."""
+
+
+@pytest.mark.parametrize("hold_out", [0.0, 0.3])
+@pytest.mark.parametrize("layers", [0.5, 1.0])
+def test_a_training_that_was_killed_ends_with_the_same_bytes(
+    make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layers: float, hold_out: float
+) -> None:
+    student = make(layers)
+    monkeypatch.setattr(train_state, "EVERY", 0.0)
+    settings = SETTINGS.model_copy(update={"hold_out": hold_out, "patience": 9})
+    whole = train(student, ASK, EXAMPLES, settings, 1, lambda *_: None)
+    expected = student.state()
+
+    def killed_at(last: int) -> OnStep:
+        def on_step(step: int, *_: Any) -> None:
+            if step == last:
+                raise Killed
+
+        return on_step
+
+    first: list[int] = []
+    for last in (3, 8):
+        with pytest.raises(Killed):
+            train(student, ASK, EXAMPLES, settings, 1, killed_at(last), tmp_path / "kept")
+    again = train(student, ASK, EXAMPLES, settings, 1, lambda step, *_: first.append(step), tmp_path / "kept")
+    assert first[0] == 8  # of which 7 were saved: steps are saved after they are told
+    assert same(student.state(), expected)
+    assert again.model_dump(exclude={"seconds"}) == whole.model_dump(exclude={"seconds"})
+
+
+def test_the_state_of_another_training_is_not_taken_up(
+    tiny: Student, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train_state, "EVERY", 0.0)
+    steps: list[int] = []
+    for seed in (1, 2):
+        steps.clear()
+        train(tiny, ASK, EXAMPLES, SETTINGS, seed, lambda step, *_: steps.append(step), tmp_path / "kept")
+    assert steps[0] == 1
+    (tmp_path / "kept" / "state.json").write_text("{")
+    train(tiny, ASK, EXAMPLES, SETTINGS, 2, lambda step, *_: steps.append(step), tmp_path / "kept")
+    assert steps[-SETTINGS.min_steps] == 1
+
+
+def test_training_stops_when_the_watched_loss_falls_no_more(tiny: Student) -> None:
+    lessons = [Example(prompt=f"thing {at}", answer="grocer", real=False) for at in range(20)]
+    learned, watched = split_off([*EXAMPLES, *EXAMPLES, *lessons], 0.5, 1)
+    assert len(watched) == 4 and all(one.real for one in watched)
+    assert not {one.prompt for one in watched} & {one.prompt for one in learned}
+    settings = SETTINGS.model_copy(update={"hold_out": 0.5, "patience": 1, "epochs": 40, "learning_rate": 0.1})
+    result = train(tiny, ASK, [*EXAMPLES, *lessons], settings, 1, lambda *_: None)
+    assert result.watched == 4 and result.watched_loss is not None
+    assert result.steps < 40 * 8 and result.kept_step is not None
+    encoded, _ = encode(tiny.tokenizer, ASK, split_off([*EXAMPLES, *lessons], 0.5, 1)[1], 1024)
+    rows = list(range(len(encoded)))
+    steps = Steps(tiny, encoded, Features(tiny, encoded, rows, 512), 512)
+    assert steps.loss(rows) == pytest.approx(result.watched_loss, abs=1e-5)
+
+
+def test_processes_that_share_a_step_add_their_gradients_up(tiny: Student) -> None:
+    """Two halves of a step, each with its share, give the gradient of the whole."""
+    tiny.reset(1)
+    encoded, _ = encode(tiny.tokenizer, ASK, EXAMPLES, 1024)
+    rows = list(range(len(encoded)))
+    labels = sum(one.answer_length for one in encoded)
+    steps = Steps(tiny, encoded, Features(tiny, encoded, rows, 512), 512)
+    optimiser = Optimiser(tiny.trainable(), SETTINGS, 1)
+    steps.gradient(rows, labels)
+    whole = optimiser.gather().clone()
+    parts = []
+    for rank in (0, 1):
+        steps.gradient(Group(rank, 2).share(rows), labels)
+        parts.append(optimiser.gather().clone())
+    assert torch.allclose(whole, parts[0] + parts[1], atol=1e-6)

@@ -29,6 +29,8 @@ from student.prompting import Ask
 from student.records import Attempt, HeldOutItem, Item, Seed, Split
 from student.similar import fold
 
+FEW = 150
+"""With fewer items than this `select` cannot tell rounds apart: at 70 % right its 95 % interval is 15 points wide or wider."""
 Parts = dict[str, list[Seed]]
 """Items by the name of their part; one part named "" when the source is in one piece."""
 
@@ -63,6 +65,10 @@ class EvalSet:
     """What a person should know about it before a run, in sentences."""
     host: Host | None = None
     """Who scores the answers, where that is not the eval set's own scorer: a hosted task or a plug-in."""
+    cross_fit: bool = False
+    """Whether the items of `select` are seeds, so that rounds have to be compared by cross-fitting."""
+    select_before: int = 0
+    """How many items `select` would have had; differs from what it has where `cross_fit` is true."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -121,23 +127,30 @@ class Loaded:
 
 
 def load_evals(
-    source: str | Path, allow_code: bool = False, on_progress: OnProgress | None = None, score_only: bool = False
-) -> EvalSet:
+    source: str | Path, allow_code: bool = False, on_progress: OnProgress | None = None, score_only: bool = False,
+    cross_fit: bool | None = False,
+) -> EvalSet:  # fmt: skip
     """Read, check and split an eval set. Raises EvalError.
 
     `score_only`: an eval set with nothing but a test split will do; it can be examined, not learned from.
+    `cross_fit`: the items of `select` become seeds, after those of `mine`, and a source without a `select` will do. None: that
+    is done where `select` has fewer than `FEW` items. The fingerprint is the same either way.
     """
     loaded = read_parts(source, allow_code, on_progress)
     try:
-        roles = deal_roles(loaded, score_only)
+        roles = deal_roles(loaded, score_only, without_select=cross_fit is not False)
     except EvalError:
         if loaded.host is not None:
             loaded.host.close()
         raise
+    before = len(roles["select"])
+    joined = before < FEW if cross_fit is None else cross_fit
+    if joined:
+        roles = {"mine": [*roles["mine"], *roles["select"]], "select": [], "test": roles["test"]}
     held = {role: [HeldOutItem(**item.model_dump()) for item in roles[role]] for role in ("select", "test")}
     return EvalSet(
         loaded.spec, tuple(roles["mine"]), HeldOut(held["select"], held["test"]), loaded.fingerprint,
-        dict(+loaded.dropped), tuple(loaded.notes), loaded.host,
+        dict(+loaded.dropped), tuple(loaded.notes), loaded.host, joined, before,
     )  # fmt: skip
 
 
@@ -250,18 +263,22 @@ def _fingerprint(spec: EvalSpec, parts: Parts, code: str = "") -> str:
     return total.hexdigest()
 
 
-def deal_roles(loaded: Loaded, score_only: bool = False) -> dict[Split, list[Seed]]:
+def deal_roles(
+    loaded: Loaded, score_only: bool = False, without_select: bool = False
+) -> dict[Split, list[Seed]]:  # fmt: skip
     """Who gets which items. Raises EvalError when a role that is needed would be empty."""
     spec, parts = loaded.spec, loaded.parts
     wanted: dict[Split, Part] = {role: part for role, part in spec.splits.items() if isinstance(part, Part)}
     usual = _usual_roles(parts)
     one_piece = not wanted and len(parts) == 1 and set(usual) <= {"mine"}
-    roles = _in_one_piece(loaded, score_only) if one_piece else _by_part(loaded, wanted or usual)
+    roles = (
+        _in_one_piece(loaded, score_only, without_select) if one_piece else _by_part(loaded, wanted or usual)
+    )  # fmt: skip
     if loaded.score_only and not score_only:
         raise EvalError(
             f"{loaded.where}: {loaded.score_only} It can be scored (`llm2llm evals score`), but nothing can be learned from it."
         )
-    missing = [role for role in ROLES if not roles[role]]
+    missing = [role for role in ROLES if not roles[role] and not (without_select and role == "select")]
     if not missing or (score_only and roles["test"]):
         return roles
     there = ", ".join(f"{part or 'all'} ({len(items)} items)" for part, items in parts.items())
@@ -284,11 +301,11 @@ def _usual_roles(parts: Parts) -> dict[Split, Part]:
     return roles
 
 
-def _in_one_piece(loaded: Loaded, score_only: bool) -> dict[Split, list[Seed]]:
+def _in_one_piece(loaded: Loaded, score_only: bool, without_select: bool) -> dict[Split, list[Seed]]:
     items = [item for part in loaded.parts.values() for item in part]
     if score_only and len(items) < 3:
         return {"mine": [], "select": [], "test": items}
-    return split_items(items, loaded.spec.splits, loaded.spec.draw)
+    return split_items(items, loaded.spec.splits, loaded.spec.draw, without_select)
 
 
 def _by_part(loaded: Loaded, wanted: dict[Split, Part]) -> dict[Split, list[Seed]]:

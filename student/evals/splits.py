@@ -22,15 +22,17 @@ LARGEST = 8
 """A group of look-alikes of up to this size is never taken apart."""
 
 
-def split_items(items: Sequence[Seed], sizes: Mapping[Split, Any], draw: int = 0) -> dict[Split, list[Seed]]:
+def split_items(
+    items: Sequence[Seed], sizes: Mapping[Split, Any], draw: int = 0, without_select: bool = False
+) -> dict[Split, list[Seed]]:
     """Items of `mine`, `select` and `test` from one list. Sizes are counts or shares of the whole; the rest is `test`.
 
-    Raises EvalError when the parts exceed the whole.
+    `without_select`: `select` may be empty. Raises EvalError when the parts exceed the whole.
     """
     total = len(items)
     wanted = {role: _count(size, total) for role, size in sizes.items()}
     mine, select = wanted.get("mine", 0), wanted.get("select", 0)
-    if mine < 1 or select < 1 or mine + select >= total:
+    if mine < 1 or select < (0 if without_select else 1) or mine + select >= total:
         raise EvalError(
             f"The eval set has {total} items; mine={mine} and select={select} must both be at least 1 and leave some for "
             "test. Change `splits` in the YAML file, or add items."

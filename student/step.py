@@ -1,0 +1,87 @@
+"""One step of fine-tuning: forward and backward over a step's rows, in as many parts as memory asks for.
+
+Only what has a label reaches the output head: on short items the vocabulary is a fifth of a small model's arithmetic. The loss is
+cross-entropy on the answer's tokens and the end token, averaged over all of a step's; parts, and processes that share a step,
+add their gradients up, so how a step is cut changes nothing but the order of rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch.nn import functional
+
+from student.batches import Encoded, by_tokens
+from student.layers import Batch, Features
+from student.lora import Student
+
+
+class Steps:
+    """The gradients of a student's steps."""
+
+    def __init__(self, student: Student, encoded: Sequence[Encoded], features: Features, tokens_at_once: int) -> None:
+        self.student, self.encoded, self.features = student, encoded, features
+        self.tokens_at_once = tokens_at_once
+        """Tokens of one part; halved where memory does not suffice."""
+
+    def gradient(self, rows: Sequence[int], labels: int) -> float:
+        """Leave this step's gradient on the adapter; returns the loss's share of these rows.
+
+        `labels`: answer tokens of the whole step, of which these rows may be a part.
+        """
+        while True:
+            try:
+                return self._gradient(rows, labels)
+            except (MemoryError, RuntimeError) as error:
+                if not out_of_memory(error) or not self._halve(rows):
+                    raise
+            self.student.clear_gradients()
+
+    def _gradient(self, rows: Sequence[int], labels: int) -> float:
+        total = 0.0
+        for part in by_tokens(rows, self.encoded, self.tokens_at_once):
+            loss = self._loss(part) / labels
+            loss.backward()
+            total += float(loss.detach())
+        return total
+
+    @torch.no_grad()
+    def loss(self, rows: Sequence[int]) -> float:
+        """Mean loss per answer token of these rows, in nats, without learning."""
+        parts = by_tokens(rows, self.encoded, self.tokens_at_once)
+        return sum(float(self._loss(part)) for part in parts) / sum(self.encoded[row].answer_length for row in rows)
+
+    def _loss(self, rows: Sequence[int]) -> torch.Tensor:
+        """Summed loss of the rows' answer tokens."""
+        taken = [self.encoded[row] for row in rows]
+        batch = self.features.batch(rows)
+        hidden = self.features.runner.hidden(batch)
+        spots, answers = _labels(taken, batch)
+        return functional.cross_entropy(self.student.logits(hidden[spots]), answers, reduction="sum")
+
+    def _halve(self, rows: Sequence[int]) -> bool:
+        """Whether smaller parts can be tried."""
+        longest = max(len(self.encoded[row].ids) for row in rows)
+        now = min(self.tokens_at_once, sum(len(self.encoded[row].ids) for row in rows))
+        self.tokens_at_once = max(longest, now // 2)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return self.tokens_at_once < now
+
+
+def _labels(rows: Sequence[Encoded], batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Where in the line the states lie that predict answer tokens, and those tokens."""
+    ends = batch.layout.ends
+    spots = [end - 1 - back for row, end in zip(rows, ends, strict=True) for back in range(row.answer_length, 0, -1)]
+    answers = [token for row in rows for token in row.ids[-row.answer_length :]]
+    device = batch.layout.device
+    return torch.tensor(spots, device=device), torch.tensor(answers, device=device)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory does not suffice, on a GPU or on a CPU."""
+    words = str(error).lower()
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
+        text in words for text in ("out of memory", "not enough memory", "can't allocate memory")
+    )
