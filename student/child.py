@@ -60,6 +60,7 @@ class Desk:
         with team.in_turn():
             base, tokenizer = load(job["source"], self.machine, Path(job["cache"]), four_bit=lora.how == "qlora")
         self.student = student_of(base, tokenizer, lora)
+        self.student.fused_from = self.machine.fused_from
 
     def loaded(self) -> dict[str, Any]:
         """What the parent records about the student."""
@@ -87,17 +88,26 @@ class Desk:
 
     def examine(self, job: dict[str, Any], say: Any) -> dict[str, Any]:
         """Answers to `questions`: scores of `choices`, or generated text."""
-        from student.examine import score_choices, write_answers
+        from student.choices import score_choices
         from student.prompting import Ask
+        from student.writing import write_answers
+
+        notes, reached = dict[str, str](), (0, len(job["questions"]))
 
         def on_progress(done: int, total: int) -> None:
-            say(done=done, total=total)
+            nonlocal reached
+            reached = done, total
+            say(done=done, total=total, **notes)
+
+        def on_note(note: str) -> None:
+            notes["note"] = note
+            on_progress(*reached)
 
         def answers(share: list[Question]) -> list[dict[str, Any]]:
             if share[0].choices:
-                scored = score_choices(self.student, ask, share, on_progress)
+                scored = score_choices(self.student, ask, share, on_progress, on_note=on_note)
                 return [_rounded(one.values, one.greedy) for one in scored]
-            texts = write_answers(self.student, ask, share, job["max_new_tokens"], on_progress)
+            texts = write_answers(self.student, ask, share, job["max_new_tokens"], on_progress, on_note)
             return [{"text": one.text, "truncated": one.truncated} for one in texts]
 
         adapter = Path(job["adapter"]) if job.get("adapter") else None

@@ -57,6 +57,8 @@ class Block(Cache):
         """Column of each row where a step writes; None while prompts are read."""
         self.width = 0
         """Columns in use."""
+        self.clean = 0
+        """Columns that hold nothing but numbers, so that what no row may look at counts for nothing there."""
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int, *args: Any, **kwargs: Any
@@ -67,18 +69,27 @@ class Block(Cache):
         keys, values = self.held[layer_idx]
         return self._put(keys, key_states), self._put(values, value_states)
 
+    def use(self, width: int) -> None:
+        """From here on look at so many columns."""
+        self.width = width
+        if width > self.clean:
+            for states in (one for held in self.held.values() for one in held):
+                states[:, :, self.clean : width] = 0
+            self.clean = width
+
     def move(self, source: int, target: int) -> None:
         """Put one row in another's place."""
-        for held in self.held.values():
-            for states in held:
-                states[target, :, : self.width] = states[source, :, : self.width]
+        for states in (one for held in self.held.values() for one in held):
+            states[target, :, : self.width] = states[source, :, : self.width]
 
     def get_seq_length(self, *args: Any, **kwargs: Any) -> int:
         """Not used: positions and masks are given."""
         return 0
 
     def _empty(self, like: torch.Tensor) -> torch.Tensor:
-        return like.new_empty(self.rows, like.shape[1], self.capacity, like.shape[3])
+        made = like.new_empty(self.rows, like.shape[1], self.capacity, like.shape[3])
+        made[:, :, : self.clean] = 0
+        return made
 
     def _put(self, held: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
         count, width = new.shape[0], new.shape[2]
@@ -130,7 +141,8 @@ class Desk:
         fill = self.student.tokenizer.pad_token_id
         ids = torch.tensor([row.prompt + [fill] * (width - len(row.prompt)) for row in rows], device=device)
         mask = torch.ones(1, width, width, dtype=torch.bool, device=device).tril()
-        self.block.first, self.block.places, self.block.width = len(self.present), None, max(self.block.width, width)
+        self.block.first, self.block.places = len(self.present), None
+        self.block.use(max(self.block.width, width))
         places = torch.arange(self.shared.length, self.shared.length + width, device=device)
         hidden = self._run(ids, places.expand(len(rows), -1), mask)
         last = torch.tensor([len(row.prompt) - 1 for row in rows], device=device)
@@ -141,7 +153,8 @@ class Desk:
         device = self.student.device
         ids = torch.tensor([[row.said[-1]] for row in self.present], device=device)
         places = torch.tensor([row.place for row in self.present], device=device)
-        self.block.places, self.block.width = places, 1 + max(row.place for row in self.present)
+        self.block.places = places
+        self.block.use(1 + max(row.place for row in self.present))
         mask = torch.arange(self.block.width, device=device)[None, None] <= places[:, None, None]
         self._say(self.present, self._run(ids, self.shared.length + places[:, None], mask)[:, 0])
 

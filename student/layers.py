@@ -32,10 +32,10 @@ class Batch:
     """Whether `values` are such states."""
 
 
-def batch_of(rows: Sequence[Sequence[int]], device: torch.device) -> Batch:
-    """Rows of token ids as a batch."""
-    line = torch.tensor([token for row in rows for token in row], device=device)
-    return Batch(layout_of(rows, device), line)
+def batch_of(rows: Sequence[Sequence[int]], student: Student) -> Batch:
+    """Rows of token ids as a batch for this student."""
+    line = torch.tensor([token for row in rows for token in row], device=student.device)
+    return Batch(layout_of(rows, student.device, student.fused_from), line)
 
 
 class Runner:
@@ -64,7 +64,7 @@ class Runner:
         backbone = self.student.backbone
         if not can_run_in_line(backbone):
             return False
-        batch = batch_of([self._sample, self._sample[: max(1, len(self._sample) // 2)]], self.student.device)
+        batch = batch_of([self._sample, self._sample[: max(1, len(self._sample) // 2)]], self.student)
         with torch.no_grad():
             padded = _padded(backbone, batch.layout, "input_ids", batch.values)
             return _alike(padded, in_line(backbone, batch.layout, input_ids=batch.values[None]))
@@ -75,7 +75,7 @@ class Runner:
         backbone, student = self.student.backbone, self.student
         if not (student.first_layer > 0 and hasattr(backbone, "layers") and hasattr(backbone, "norm")):
             return False
-        batch = batch_of([self._sample], student.device)
+        batch = batch_of([self._sample], student)
         with torch.no_grad():
             return _alike(self.hidden(batch), self.hidden(Batch(batch.layout, self.lower(batch), from_middle=True)))
 
@@ -107,7 +107,7 @@ class Features:
         return Batch(whole.layout, hidden, from_middle=True)
 
     def _whole(self, rows: Sequence[int]) -> Batch:
-        return batch_of([self.encoded[row].ids for row in rows], self.runner.student.device)
+        return batch_of([self.encoded[row].ids for row in rows], self.runner.student)
 
 
 def _padded(backbone: Any, layout: Layout, name: str, values: torch.Tensor) -> torch.Tensor:

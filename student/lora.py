@@ -20,11 +20,15 @@ from safetensors.torch import load_file
 
 from student.errors import StudentError
 from student.fused import fuse
+from student.packed import FUSED_FROM
 from student.settings import Lora
 
 
 class Student:
     """A base model that carries a single, replaceable adapter."""
+
+    fused_from = FUSED_FROM
+    """See `student.models.Machine`."""
 
     def __init__(self, base: Any, tokenizer: Any, lora: Lora) -> None:
         self.tokenizer, self.lora = tokenizer, lora

@@ -14,8 +14,8 @@ from safetensors import SafetensorError
 from transformers import GenerationConfig
 
 from student.errors import StudentError
-from student.examine import end_tokens
 from student.lora import Student
+from student.writing import end_tokens
 
 
 def merge(student: Student, adapter: Path, out: Path, max_new_tokens: int) -> None:

@@ -19,6 +19,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from student.errors import StudentError
+from student.packed import FUSED_FROM, probe_fused
 from student.records import Record
 
 TINY = "builtin:tiny"
@@ -35,21 +36,24 @@ class Machine(Record):
     """CPU threads for the model's arithmetic."""
     gflops: float
     """What the probe reached with that dtype, in GFLOP/s; 0 on a GPU, where nothing is probed."""
+    fused_from: int = FUSED_FROM
+    """Tokens from which a row's attention is quicker by torch's fused kernel than by plain products."""
 
 
 def probe() -> Machine:
     """Time a matrix product of a small model's size in both precisions; bfloat16 must win clearly, being less exact.
 
-    Takes well under a second.
+    Takes about a second.
     """
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     if torch.cuda.is_available():
         dtype = "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
-        return Machine(device="cuda", dtype=dtype, threads=threads, gflops=0.0)
+        return Machine(device="cuda", dtype=dtype, threads=threads, gflops=0.0, fused_from=0)
     torch.set_num_threads(threads)
     speeds = {dtype: gemm_gflops(getattr(torch, dtype)) for dtype in ("float32", "bfloat16")}
     best = "bfloat16" if speeds["bfloat16"] > 1.3 * speeds["float32"] else "float32"
-    return Machine(device="cpu", dtype=best, threads=threads, gflops=round(speeds[best], 1))
+    fused_from = probe_fused(torch.device("cpu"), getattr(torch, best))
+    return Machine(device="cpu", dtype=best, threads=threads, gflops=round(speeds[best], 1), fused_from=fused_from)
 
 
 def gemm_gflops(dtype: torch.dtype, repeats: int = 12) -> float:

@@ -8,16 +8,21 @@ lengths stand in a batch. It needs no kernel that exists on a GPU only, and work
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import torch
+from torch.nn import functional
 from transformers import AttentionInterface
 
 NAME = "rows_in_line"
+FUSED_FROM = 128
+WIDTHS = (32, 64, 128, 256, 512)
+"""Row lengths at which `probe_fused` compares the two ways."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,8 @@ class Layout:
     lengths: tuple[int, ...]
     """Tokens of each row."""
     device: torch.device
+    fused_from: int = FUSED_FROM
+    """Rows at least so long are attended by torch's fused kernel, shorter ones by plain products, which cost less there."""
 
     @property
     def width(self) -> int:
@@ -63,9 +70,9 @@ class Layout:
         return causal if not window or window >= self.width else causal.triu(1 - window)
 
 
-def layout_of(rows: Sequence[Sequence[int]], device: torch.device) -> Layout:
+def layout_of(rows: Sequence[Sequence[int]], device: torch.device, fused_from: int = FUSED_FROM) -> Layout:
     """The layout of rows of token ids."""
-    return Layout(tuple(len(row) for row in rows), device)
+    return Layout(tuple(len(row) for row in rows), device, fused_from)
 
 
 class _ToGrid(torch.autograd.Function):
@@ -107,23 +114,68 @@ def attention(  # noqa: PLR0913  transformers decides what an attention is given
     """
     assert layout is not None, "rows in line are run by `in_line` only"
     heads, groups = key.shape[1], query.shape[1] // key.shape[1]
-    count, width, size = len(layout.lengths), layout.width, query.shape[-1]
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    plain = softcap is not None or sliding_window or layout.width < layout.fused_from
+    count, width = len(layout.lengths), layout.width
 
-    def rows(line: torch.Tensor, share: int) -> torch.Tensor:
-        """[count, heads, share * width, size]: query heads of one key stand one after another."""
+    def rows(line: torch.Tensor) -> torch.Tensor:
+        """[count, width, heads, share, size]: the query heads of one key head stand together."""
         grid = _ToGrid.apply(line[0].transpose(0, 1), layout.cells, count * width)
-        split = grid.view(count, width, heads, share, line.shape[-1]).permute(0, 2, 3, 1, 4)
-        return split.reshape(count, heads, share * width, line.shape[-1])
+        return grid.view(count, width, heads, -1, line.shape[-1])
 
-    asked = rows(query, groups) * (size**-0.5 if scaling is None else scaling)
-    weights = asked @ rows(key, 1).transpose(2, 3)
+    if plain:
+        hidden = ~layout.seen(sliding_window).repeat(groups, 1)
+        said = _by_products(rows(query) * scale, rows(key), rows(value), hidden, softcap)
+    else:
+        asked, keys, values = (rows(line).flatten(2, 3).transpose(1, 2) for line in (query, key, value))
+        said = functional.scaled_dot_product_attention(
+            asked, keys, values, is_causal=True, scale=scale, enable_gqa=groups > 1
+        ).transpose(1, 2)
+    grid = said.reshape(count * width, heads * groups, -1)
+    return _ToLine.apply(grid, layout.cells)[None], None
+
+
+def _by_products(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, hidden: torch.Tensor, softcap: float | None
+) -> torch.Tensor:
+    """Attention as two products, all query heads of one key head in one: [count, width, heads, share, size] in and out.
+
+    `hidden` [share * width, width]: what is not attended to.
+    """
+    count, width, heads, share, _ = query.shape
+
+    def stacked(rows: torch.Tensor) -> torch.Tensor:
+        """[count, heads, share * width, size]"""
+        return rows.permute(0, 2, 3, 1, 4).reshape(count, heads, -1, rows.shape[-1])
+
+    weights = stacked(query) @ stacked(key).transpose(2, 3)
     if softcap is not None:
         weights = torch.tanh(weights / softcap) * softcap
-    hidden = ~layout.seen(sliding_window).repeat(groups, 1)
     weights = weights.masked_fill(hidden, torch.finfo(weights.dtype).min).softmax(-1, dtype=torch.float32)
-    said = weights.to(value.dtype) @ rows(value, 1)
-    grid = said.view(count, heads, groups, width, -1).permute(0, 3, 1, 2, 4).reshape(count * width, heads * groups, -1)
-    return _ToLine.apply(grid, layout.cells)[None], None
+    said = weights.to(value.dtype) @ stacked(value)
+    return said.view(count, heads, share, width, -1).permute(0, 3, 1, 2, 4)
+
+
+def probe_fused(device: torch.device, dtype: torch.dtype) -> int:
+    """The shortest row for which torch's fused attention is quicker than plain products, there and back; well under a second."""
+    for width in WIDTHS:
+        layout = Layout((width,) * (512 // width), device)
+        sizes = {"query": 9, "key": 3, "value": 3}  # the heads of a small student
+        lines = {name: torch.randn(1, heads, 512, 64, device=device, dtype=dtype, requires_grad=True)
+                 for name, heads in sizes.items()}  # fmt: skip
+
+        def seconds(fused_from: int, layout: Layout = layout, lines: dict[str, torch.Tensor] = lines) -> float:
+            told = replace(layout, fused_from=fused_from)
+            best = float("inf")
+            for _ in range(4):
+                start = time.perf_counter()
+                attention(None, lines["query"], lines["key"], lines["value"], None, layout=told)[0].sum().backward()
+                best = min(best, time.perf_counter() - start)
+            return best
+
+        if seconds(0) < seconds(width + 1):
+            return width
+    return 2 * WIDTHS[-1]
 
 
 AttentionInterface.register(NAME, attention)

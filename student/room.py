@@ -30,8 +30,9 @@ def give_way(error: BaseException, present: int, what: str, on_note: OnNote) -> 
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     if present < 2:
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise StudentError(
-            f"The memory does not suffice for one question at a time ({str(error).splitlines()[0]}). Close other programs, choose "
+            f"The memory does not suffice for one question at a time ({said}). Close other programs, choose "
             "a smaller student, or leave out the longest items."
         ) from error
     on_note(f"out of memory: going on with {present // 2} {what} at once")

@@ -1,8 +1,8 @@
 """Put open questions to the student and take down what it writes: greedy, up to an end token, a stop text, or the limit.
 
-The answers are those that transformers' `generate` would give for each prompt alone, up to rounding. They are written by `student.decoding`;
-a model that it cannot run, or whose own settings ask for more than the likeliest token (a penalty for repetition, for
-instance), is left to `generate` itself.
+The answers are those that transformers' `generate` would give for each prompt alone, up to rounding. They are written by
+`student.decoding`; a model that it cannot run, or whose own settings ask for more than the likeliest token (a penalty for
+repetition, for instance), is left to `generate` itself.
 """
 
 from __future__ import annotations

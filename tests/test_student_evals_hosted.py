@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 
+from student.choices import score_choices
 from student.evals.address import Address, address
 from student.evals.hosted import MAX_TURNS, TaskHost, load_into, open_task
 from student.evals.load import Loaded, deal_roles
 from student.evals.spec import EvalError, EvalSpec
-from student.examine import score_choices, write_answers
 from student.grade import RawAnswer
 from student.lora import Student
 from student.models import TINY, Machine, load
@@ -30,6 +30,7 @@ from student.prompting import Ask
 from student.records import Attempt, Example, Item, Question, Seed
 from student.settings import Lora, TrainSettings
 from student.train import train
+from student.writing import write_answers
 
 FIXTURES = Path(__file__).parent / "fixtures"
 HARNESS, KITCHEN = FIXTURES / "lm_eval", FIXTURES / "inspect" / "kitchen.py"

@@ -37,7 +37,8 @@ def worked(place: Path, cache: Path, launch: Launch) -> tuple[list[float], list[
         (place / "out").mkdir()
         worker.train(ASK, EXAMPLES, settings, 1, place / "out", lambda message: losses.append(message["loss"]))
         scored = worker.examine(ASK, QUESTIONS, place / "out", 8, lambda message: None)
-        return losses, scored, *(worker.examine(ASK, asked, None, 8, lambda _: None) for asked in (QUESTIONS, OPEN))
+        choices, written = (worker.examine(ASK, asked, None, 8, lambda _: None) for asked in (QUESTIONS, OPEN))
+        return losses, scored, choices, written
     finally:
         worker.close()
 

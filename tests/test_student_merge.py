@@ -10,14 +10,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from student.choices import score_choices
 from student.errors import StudentError
-from student.examine import score_choices, write_answers
 from student.lora import Student
 from student.merge import merge
 from student.models import TINY, Machine, load
 from student.prompting import Ask
 from student.records import Question
 from student.settings import Lora
+from student.writing import write_answers
 
 CPU = Machine(device="cpu", dtype="float32", threads=1, gflops=0.0)
 ASK = Ask(frame="Errand: {question}\nShop:")

@@ -18,18 +18,19 @@ from transformers import Gemma2Config, Gemma2Model
 
 from student import train_state
 from student.batches import Encoded, encode, plan_steps
-from student.examine import score_choices, write_answers
+from student.choices import score_choices
 from student.layers import Batch, Features, Runner, batch_of
 from student.lora import Student
 from student.models import TINY, Machine, load
 from student.optimiser import Optimiser
-from student.packed import in_line
+from student.packed import in_line, layout_of
 from student.peers import Group
 from student.prompting import Ask, Prompter, shared_prefix
 from student.records import Example, Question
 from student.settings import Lora, TrainSettings
 from student.step import Steps
 from student.train import OnStep, TrainResult, split_off, train
+from student.writing import write_answers
 
 CPU = Machine(device="cpu", dtype="float32", threads=1, gflops=0.0)
 ASK = Ask(frame="Errand: {question}\nShop:")
@@ -364,12 +365,16 @@ def unlike(student: Student, count: int = 5) -> list[list[int]]:
     return [[draw.randrange(1, len(student.tokenizer)) for _ in range(3 + 7 * at)] for at in range(count)]
 
 
-def test_rows_in_line_give_what_padded_rows_give(tiny: Student) -> None:
+@pytest.mark.parametrize("fused_from", [0, 1000])
+def test_rows_in_line_give_what_padded_rows_give(
+    tiny: Student, monkeypatch: pytest.MonkeyPatch, fused_from: int
+) -> None:
+    monkeypatch.setattr(tiny, "fused_from", fused_from)
     rows = unlike(tiny)
     runner = Runner(tiny, rows[-1])
     assert runner.in_line
     with torch.no_grad():
-        line = runner.hidden(batch_of(rows, tiny.device)).split([len(row) for row in rows])
+        line = runner.hidden(batch_of(rows, tiny)).split([len(row) for row in rows])
         for row, found in zip(rows, line, strict=True):
             alone = tiny.backbone(input_ids=torch.tensor([row]), use_cache=False).last_hidden_state[0]
             assert torch.allclose(found, alone, atol=1e-5)
@@ -385,9 +390,10 @@ def test_rows_in_line_with_soft_caps_and_a_sliding_window() -> None:
     shape._attn_implementation = "eager"
     backbone = Gemma2Model(shape).eval()
     rows = [[1, 2, 3], [4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14], [9]]
-    batch = batch_of(rows, torch.device("cpu"))
+    layout = layout_of(rows, torch.device("cpu"), fused_from=0)
+    ids = torch.tensor([[token for row in rows for token in row]])
     with torch.no_grad():
-        line = in_line(backbone, batch.layout, input_ids=batch.values[None]).split([len(row) for row in rows])
+        line = in_line(backbone, layout, input_ids=ids).split([len(row) for row in rows])
         for row, found in zip(rows, line, strict=True):
             alone = backbone(input_ids=torch.tensor([row]), use_cache=False).last_hidden_state[0]
             assert torch.allclose(found, alone, atol=1e-5)
@@ -396,11 +402,11 @@ def test_rows_in_line_with_soft_caps_and_a_sliding_window() -> None:
 def test_a_model_with_an_attention_of_its_own_is_run_padded(tiny: Student, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = unlike(tiny)
     with torch.no_grad():
-        line = Runner(tiny, rows[-1]).hidden(batch_of(rows, tiny.device))
+        line = Runner(tiny, rows[-1]).hidden(batch_of(rows, tiny))
         monkeypatch.setattr(type(tiny.backbone), "_supports_attention_backend", False)
         runner = Runner(tiny, rows[-1])
         assert not runner.in_line
-        assert torch.allclose(line, runner.hidden(batch_of(rows, tiny.device)), atol=1e-5)
+        assert torch.allclose(line, runner.hidden(batch_of(rows, tiny)), atol=1e-5)
 
 
 def test_the_fused_update_is_the_library_s(tiny: Student) -> None:

@@ -104,7 +104,10 @@ def _scorer(loaded: Loaded) -> Callable[..., list[Attempt]]:
 def _dealt(loaded: Loaded) -> tuple[dict[Split, list[Seed]], list[Finding]]:
     """Who gets what; and what is wrong with that."""
     try:
-        return deal_roles(loaded), []
+        roles = deal_roles(loaded, without_select=True)
+        text = "No items are set apart to choose rounds by (select), so a run compares its rounds by cross-fitting."
+        note = Finding(level="note", code="no-select", where="splits", text=text)
+        return roles, [] if roles["select"] else [note]
     except EvalError as error:
         wrong = error
     try:
