@@ -65,6 +65,8 @@ class Builtin:
     """Size of the joined file."""
     file_name: str
     """Its name in the cache."""
+    hub: str = ""
+    """Its id on the Hugging Face hub, for those who can reach one: the same model, unquantised."""
 
 
 _ALL = (
@@ -77,6 +79,7 @@ _ALL = (
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         bytes=98_362_432,
         file_name="SmolLM2-135M-Instruct.Q4_1.gguf",
+        hub="HuggingFaceTB/SmolLM2-135M-Instruct",
     ),
     Builtin(
         name="builtin:qwen2.5-coder-1.5b-instruct",
@@ -87,6 +90,7 @@ _ALL = (
         sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
         bytes=1_117_320_768,
         file_name="qwen2.5-coder-1.5b-instruct.Q4_K_M.gguf",
+        hub="Qwen/Qwen2.5-Coder-1.5B-Instruct",
     ),
 )
 BUILTINS: dict[str, Builtin] = {model.name: model for model in _ALL}

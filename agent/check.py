@@ -14,12 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from agent.launch import open_teacher
+from agent.mode import evals_for
 from agent.safe import safe
 from agent.settings import SettingsError, explained
 from loops.crew import sheet_of
 from loops.settings import RunSettings
 from loops.stats import wilson
-from student.evals.load import EvalSet, load_evals
+from student.evals.load import EvalSet
 from student.grade import same_answer
 from teacher.curate import answer_request, read_answer
 from teacher.generate import check_strategies
@@ -31,16 +32,16 @@ ASKED = 24
 
 def check_run(settings: RunSettings, allow_code: bool = False) -> RenderableType:
     """A table of what was found. Raises the rooms' errors for what would stop a run."""
-    evals = load_evals(settings.evals, allow_code)
+    evals = evals_for(settings, allow_code)
     check_strategies(sheet_of(evals), settings.generate)
     sizes = evals.held_out.sizes()
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row(
-        "eval set",
-        Text(safe(f"{evals.spec.name}: mine {len(evals.seeds)}, select {sizes['select']}, test {sizes['test']}")),
-    )
+    select = "" if evals.cross_fit else f"select {sizes['select']}, "
+    table.add_row("eval set", Text(safe(f"{evals.spec.name}: mine {len(evals.seeds)}, {select}test {sizes['test']}")))
+    for note in evals.notes:
+        table.add_row("note", Text(safe(note)))
     table.add_row("student", Text(safe(settings.student.model)))
     table.add_row(
         "teacher",

@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from agent.after import after as after_app
 from agent.evals import evals as evals_app
 
 app = typer.Typer(
@@ -38,6 +39,9 @@ AllowCode = Annotated[
 ]
 Review = Annotated[
     bool, typer.Option("--review", help="Accept, edit or reject each lesson in the terminal before it is trained on.")
+]
+Control = Annotated[
+    bool, typer.Option("--control", help="Also compare with untargeted lessons at equal cost, and with more training.")
 ]
 Name = Annotated[str | None, typer.Option("--name", help="What to call the run; a number is added.")]
 RUNS = Path("runs")
@@ -66,7 +70,7 @@ def run(
     recipe: Annotated[str | None, typer.Argument(help="A recipe's name (quickstart, numeric) or a config file.")] = None,
     evals: Evals = None, student: Student = None, teacher: Teacher = None, name: Name = None,
     sets: Set = [], ui: Ui = "auto", runs: Runs = RUNS, allow_code: AllowCode = False,  # noqa: B006  typer reads it
-    review: Review = False,
+    review: Review = False, control: Control = False,
 ) -> None:  # fmt: skip
     """Start a run: evaluate, teach, fine-tune, repeat."""
     from agent.launch import FIXABLE, check_models, drive, opened_evals, replayed
@@ -74,16 +78,18 @@ def run(
     from loops.run_folder import create_run
 
     try:
-        typed = _typed(evals, student, teacher) | ({"curate.review": True} if review else {})
+        switched = {"curate.review": True} if review else {}
+        switched |= {"control": True} if control else {}
+        typed = _typed(evals, student, teacher) | switched
         settings, default = resolve(recipe, sets, typed)
         settings = replayed(settings, runs)
         check_models(settings)  # a bad model or eval set must not leave an empty run behind
-        screen = _screen(ui)
+        screen = open_screen(ui)
         evals_set = opened_evals(settings, allow_code)
         folder = create_run(runs, name or default)
         person = _reviewer(settings, ui, screen)
-        code, message = _watched(screen, lambda: drive(folder, settings, evals_set, screen, False, person))
-        _finish(folder, ui, code, message)
+        code, message = watched(screen, lambda: drive(folder, settings, evals_set, screen, False, person))
+        finish(folder, ui, code, message)
     except FIXABLE as error:
         fail(str(error))
 
@@ -100,11 +106,11 @@ def resume(
     try:
         folder = find_run(runs, run)
         settings, fingerprint = folder.load_settings()
-        screen = _screen(ui)
+        screen = open_screen(ui)
         evals = same_evals(folder, settings, fingerprint, allow_code)
         person = _reviewer(settings, ui, screen)
-        code, message = _watched(screen, lambda: drive(folder, settings, evals, screen, True, person))
-        _finish(folder, ui, code, message)
+        code, message = watched(screen, lambda: drive(folder, settings, evals, screen, True, person))
+        finish(folder, ui, code, message)
     except FIXABLE as error:
         fail(str(error))
 
@@ -130,18 +136,19 @@ def show(
     """Show a run: every round, every reason."""
     from agent import lineage
     from agent.launch import FIXABLE
-    from agent.tables import rounds_table, summary
+    from agent.report.gather import facts_of
+    from agent.shown import shown
+    from agent.tables import summary
     from loops.run_folder import find_run
 
     try:
         folder = find_run(runs, run)
         trail = lineage.read_trail(folder) if lesson or failure or weaknesses or rejected else None
         parts = lineage.parts(trail, lesson, failure, weaknesses, rejected) if trail else []
+        for part in parts or [shown(facts_of(folder)), summary(_view(folder))]:
+            _print(part)
     except FIXABLE as error:
         fail(str(error))
-    view = _view(folder)
-    for part in parts or [rounds_table(view), summary(view)]:
-        _print(part)
     if prompts:
         _show_prompts()
 
@@ -191,6 +198,7 @@ def check(
 models = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The built-in models.")
 app.add_typer(models, name="models")
 app.add_typer(evals_app, name="evals")
+app.add_typer(after_app)
 
 
 @models.command("list")
@@ -242,7 +250,7 @@ def _typed(evals: str | None, student: str | None, teacher: str | None) -> dict[
     return typed
 
 
-def _screen(ui: str) -> Any:
+def open_screen(ui: str) -> Any:
     from typing import cast, get_args
 
     from agent import console
@@ -262,14 +270,14 @@ def _reviewer(settings: Any, ui: str, screen: Any) -> Any:
     return TerminalReview(screen.close) if can_ask(ui) else None
 
 
-def _watched(screen: Any, work: Any) -> Any:
+def watched(screen: Any, work: Any) -> Any:
     try:
         return work()
     finally:
         screen.close()
 
 
-def _finish(folder: Any, ui: str, code: int, message: str) -> None:
+def finish(folder: Any, ui: str, code: int, message: str) -> None:
     """The closing table on stdout, unless stdout carries events; then the exit code."""
     from agent.tables import summary
 

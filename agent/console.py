@@ -14,6 +14,7 @@ import os
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,22 +26,10 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from agent.plots import UNICODE, Glyphs, axis, axis_labels, glyphs_for, interval_bar
 from agent.progress import VERBS, RunView, Score
 from agent.safe import clip, safe
-from agent.tables import (
-    UNICODE,
-    Glyphs,
-    amount,
-    axis,
-    axis_labels,
-    by_reason,
-    duration,
-    glyphs_for,
-    interval,
-    interval_bar,
-    percent,
-    plural,
-)
+from agent.tables import amount, by_reason, duration, interval, percent, plural
 from loops.events import Event
 
 Ui = Literal["auto", "rich", "plain", "json", "quiet"]
@@ -202,6 +191,10 @@ class PlainLines:
     def _weakness(self, event: Event) -> list[tuple[str, str]]:
         return [("weakness", f"{event.get('name')}  {event.get('failures')} failures  {event.get('lessons')} lessons")]
 
+    def _adopted(self, event: Event) -> list[tuple[str, str]]:
+        kinds = by_reason(Counter(cast("dict[str, int]", event.get("strategies") or {})))
+        return [("adopt", f"{event.get('lessons')} lessons of the run {event.get('run')}: {kinds}")]
+
     def _decided(self, _: Event) -> list[tuple[str, str]]:
         return [("decided", self.view.decision)]
 
@@ -230,6 +223,7 @@ class PlainLines:
         "verb.done": _verb_done,
         "score": _score,
         "weakness": _weakness,
+        "adopted": _adopted,
         "decided": _decided,
         "retry": _retry,
         "note": _note,
@@ -525,7 +519,7 @@ def _accuracy(view: RunView, room: int, glyphs: Glyphs) -> Section:
         names = max(cell_len(_name(view, score)) for score in rows) + 2
         ends, bar = axis(rows), max(0, min(60, room - names - 20))
         chance = f"chance {percent(view.chance)}" if view.chance else ""
-        head = clip(f"on {view.deciding_split}{glyphs.dot if chance else ''}{chance}", names + 18)
+        head = clip(f"on {view.deciding_words}{glyphs.dot if chance else ''}{chance}", names + 18)
         lines = [Text(head.ljust(names + 20) + axis_labels(bar, ends), "dim")]
         return lines + [_accuracy_row(view, score, names, interval_bar(score, bar, ends, glyphs)) for score in rows]
 

@@ -45,11 +45,11 @@ def init(
     from agent.launch import FIXABLE
 
     try:
-        with _progress() as on_stage:
+        with progress() as on_stage:
             made = write_first(file, to, force, on_stage)
     except FIXABLE as error:
         _fail(str(error))
-    _print(told(made))
+    show(told(made))
 
 
 @evals.command("check")
@@ -64,11 +64,11 @@ def check(
     from student.evals.check import check_evals
 
     try:
-        with _progress() as on_stage:
+        with progress() as on_stage:
             report = check_evals(source, allow_code, _ruler(student) if student else None, on_stage)
     except FIXABLE as error:
         _fail(str(error))
-    _print(as_json(report) if json else shown(report))
+    show(as_json(report) if json else shown(report))
     if report.counts()["error"]:
         raise typer.Exit(1)
 
@@ -95,7 +95,7 @@ def score(
     try:
         place, called = (model, name) if "://" in model else (url, model)
         order = Order.checked(called, split, place, adapter, bare=bare, limit=limit, key_env=key_env)
-        with _progress() as on_stage, _loaded(source, allow_code, on_stage) as loaded:
+        with progress() as on_stage, _loaded(source, allow_code, on_stage) as loaded:
             if place:
                 _say_what_leaves(place, order, loaded)
             found = score_model(order, loaded, runs, on_stage)
@@ -103,7 +103,7 @@ def score(
         _fail(str(error))
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
-    _print(as_json(found) if json else shown(found))
+    show(as_json(found) if json else shown(found))
 
 
 @contextmanager
@@ -142,7 +142,7 @@ def _ruler(student: str) -> Ruler:
 
 
 @contextmanager
-def _progress() -> Iterator[OnStage]:
+def progress() -> Iterator[OnStage]:
     """A line on stderr that says what is being looked at; nothing where stderr is no terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -170,8 +170,8 @@ def _fail(message: str) -> NoReturn:
     fail(message)
 
 
-def _print(result: Any) -> None:
-    """A table, or JSON as it is (rich would fold its lines). A reader that has seen enough is no error."""
+def show(result: Any) -> None:
+    """Print a table, or JSON as it is (rich would fold its lines). A reader that has seen enough is no error."""
     from rich.console import Console
 
     try:

@@ -21,14 +21,17 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from agent.builtin import BUILTINS, PullError, cache_folder, pull
+from agent.mode import evals_for, settled
 from agent.settings import SettingsError
 from loops.crew import Crew, ReviewWaits, RunStopped, sheet_of
 from loops.events import EventLog, Watcher, read_events
+from loops.folds import deal_folds
 from loops.run_folder import RunError, RunFolder, find_run
 from loops.settings import RunSettings
 from student.errors import StudentError
 from student.evals.load import EvalSet, load_evals
 from student.records import write_json
+from student.settings import Launch
 from student.worker import StudentStopped, StudentWorker
 from teacher.address import checked_address
 from teacher.backend import Backend
@@ -60,7 +63,7 @@ class Interrupted(Exception):
 
 def opened_evals(settings: RunSettings, allow_code: bool) -> EvalSet:
     """The eval set of a new run, once everything asked of it is known to go together. Raises the rooms' errors."""
-    evals = load_evals(settings.evals, allow_code)
+    evals = evals_for(settings, allow_code)
     try:
         check_strategies(sheet_of(evals), settings.generate)
     except TeacherUnusable:
@@ -71,7 +74,7 @@ def opened_evals(settings: RunSettings, allow_code: bool) -> EvalSet:
 
 def same_evals(folder: RunFolder, settings: RunSettings, fingerprint: str, allow_code: bool) -> EvalSet:
     """The eval set of a run that is resumed. Raises RunError when it is another one by now."""
-    evals = load_evals(settings.evals, allow_code)
+    evals = load_evals(settings.evals, allow_code, cross_fit=settings.mode == "cross-fit")
     if evals.fingerprint == fingerprint:
         return evals
     evals.close()
@@ -94,8 +97,9 @@ def drive(
         with ExitStack() as cleaning:
             cleaning.callback(evals.close)
             if not resumed:
+                settings = settled(settings, evals)
                 folder.save_settings(settings, evals.fingerprint)
-                freeze_splits(folder, evals)
+                freeze_splits(folder, settings, evals)
             log = EventLog(folder.events, (watcher,))
             cleaning.callback(log.close)
             return _drive(folder, settings, evals, log, cleaning, resumed, reviewer)
@@ -154,10 +158,14 @@ def _drive(
     return 0, ""
 
 
-def freeze_splits(folder: RunFolder, evals: EvalSet) -> None:
-    """Write down which item is in which split, by id only."""
+def freeze_splits(folder: RunFolder, settings: RunSettings, evals: EvalSet) -> None:
+    """Write down which item is in which split, by id only, and in a cross-fitted run which seed is in which fold."""
     splits = {"mine": [seed.id for seed in evals.seeds], **evals.held_out.ids()}
-    about = {"fingerprint": evals.fingerprint, "skills": evals.held_out.skills()}
+    about: dict[str, Any] = {"fingerprint": evals.fingerprint, "skills": evals.held_out.skills()}
+    if evals.cross_fit:
+        del splits["select"]
+        about["folds"] = deal_folds(evals.seeds, settings.mine.folds)
+        about["skills"] |= {seed.id: seed.skill for seed in evals.seeds if seed.skill}
     write_json(folder.path / "splits.json", {**about, **splits})
 
 
@@ -172,8 +180,13 @@ def replayed(settings: RunSettings, runs: Path) -> RunSettings:
 def check_models(settings: RunSettings) -> None:
     """Refuse models that cannot be there, before a run is made or anything is fetched. Raises the rooms' errors."""
     teacher = settings.teacher
+    if settings.student.processes > 1 and settings.student.launcher == "none":
+        raise SettingsError(
+            f"student.processes={settings.student.processes} needs a launcher: --set student.launcher=accelerate."
+        )
     models = {"student.model": settings.student.model}
-    if not (teacher.base_url or teacher.replay):
+    unasked = settings.lessons_from is not None
+    if not (teacher.base_url or teacher.replay or unasked):
         models["teacher.model"] = teacher.model
     for key, model in models.items():
         if model.startswith("builtin:") and model != "builtin:tiny" and model not in BUILTINS:
@@ -182,7 +195,7 @@ def check_models(settings: RunSettings) -> None:
             )
         if (model.endswith(".gguf") or model.startswith((".", "/", "~"))) and not Path(model).expanduser().exists():
             raise SettingsError(f"{key}={model!r} does not exist. Check the path.")
-    if teacher.replay and not teacher.replay_then_ask:
+    if unasked or (teacher.replay and not teacher.replay_then_ask):
         return
     if teacher.base_url:
         checked_address(teacher.base_url)
@@ -196,6 +209,8 @@ def check_models(settings: RunSettings) -> None:
 def tell_start(folder: RunFolder, settings: RunSettings, evals: EvalSet, log: EventLog, resumed: bool) -> None:
     """The first events of a session: what runs, and what will leave this machine."""
     sizes = {"mine": len(evals.seeds), **evals.held_out.sizes()}
+    if evals.cross_fit:
+        del sizes["select"]
     budget = {key: value for key, value in settings.budget.model_dump().items() if not key.endswith("price")}
     log("run.started", run=folder.name, resumed=resumed, student=settings.student.model, teacher=settings.teacher.model,
         evals=evals.spec.name, splits=sizes, rounds=settings.stop.rounds, budget=budget,
@@ -205,7 +220,8 @@ def tell_start(folder: RunFolder, settings: RunSettings, evals: EvalSet, log: Ev
     if evals.dropped:
         counts = ", ".join(f"{reason} {count:,}" for reason, count in sorted(evals.dropped.items()))
         log("note", text=f"rows of the eval set that are in no split: {counts}")
-    if settings.teacher.base_url and (not settings.teacher.replay or settings.teacher.replay_then_ask):
+    asked = not settings.lessons_from and (not settings.teacher.replay or settings.teacher.replay_then_ask)
+    if settings.teacher.base_url and asked:
         columns = [evals.spec.columns.prompt or "the question", evals.spec.columns.answer or "the answer"]
         log("run.leaves", host=settings.teacher.base_url, columns=columns, items=len(evals.seeds))
 
@@ -224,7 +240,7 @@ def _crew(
         "lora": settings.student.lora.model_dump(),
         "machine": known_machine(folder),
     }
-    student = RecordingWorker(load, folder, stopping.is_set)
+    student = RecordingWorker(load, folder, stopping.is_set, settings.student.launch)
     cleaning.callback(student.close)
     return Crew(
         settings=settings, evals=evals, folder=folder, student=student, emit=log, stopping=stopping,
@@ -235,8 +251,10 @@ def _crew(
 class RecordingWorker(StudentWorker):
     """A student's process that writes down, once per run, what it found the machine to be good at."""
 
-    def __init__(self, load: dict[str, Any], folder: RunFolder, should_stop: Callable[[], bool]) -> None:
-        super().__init__(load, folder.path / "student.log", should_stop)
+    def __init__(
+        self, load: dict[str, Any], folder: RunFolder, should_stop: Callable[[], bool], launch: Launch
+    ) -> None:
+        super().__init__(load, folder.path / "student.log", should_stop, launch)
         self._record = folder.path / "machine.json"
 
     def start(self) -> dict[str, Any]:
@@ -301,11 +319,11 @@ def open_teacher(
     cleaning.callback(ledger.close)
     server_log = ledger_path.with_name("teacher.log")
     if mine.replay:
-        otherwise = _backend(settings, evals, server_log, log, cleaning) if mine.replay_then_ask else None
+        otherwise = open_backend(settings, evals, server_log, log, cleaning) if mine.replay_then_ask else None
         backend: Backend = Replay(Path(mine.replay) / "ledger.sqlite", otherwise)
         cleaning.callback(backend.close)
     else:
-        backend = _backend(settings, evals, server_log, log, cleaning)
+        backend = open_backend(settings, evals, server_log, log, cleaning)
     return Client(
         backend, ledger, emit=log,
         should_stop=should_stop, deadline_seconds=mine.deadline_seconds, max_attempts=mine.max_attempts,
@@ -313,9 +331,10 @@ def open_teacher(
     )  # fmt: skip
 
 
-def _backend(
+def open_backend(
     settings: RunSettings, evals: EvalSet, server_log: Path, log: Callable[..., None], cleaning: ExitStack
 ) -> Backend:
+    """Whoever answers `settings.teacher`'s requests: a server elsewhere, one of our own for a local file, or the scripted one."""
     mine = settings.teacher
     if mine.model == "scripted":
         return ScriptedTeacher(evals.seeds)

@@ -102,7 +102,7 @@ def _worth(one: Witness | None) -> str:
 def _afterwards(trail: Trail, at: Round, one: Candidate) -> str:
     trained = f"trained on from round {at.number} on" if one.id in at.lessons else "never trained on"
     later = trail.after(at.number, one.parent_id)
-    told = ", ".join(f"{_outcome(attempt)} in round {number}" for number, attempt in later)
+    told = ", ".join(f"{_outcome(attempt)} in {trail.when(number)}" for number, attempt in later)
     return f"{trained}; its parent, when mined again: {told}" if told else f"{trained}; its parent was not mined again"
 
 
@@ -114,7 +114,7 @@ def _outcome(attempt: Attempt) -> str:
 def failure(trail: Trail, name: str) -> RenderableType:
     """What was tried for one failure, and whether it flipped. `name`: the item's id or how that starts. Raises RunError."""
     seed = trail.failed(name).seed
-    mined = [f"round {at.number}: {_outcome(at.mined[seed.id])}" for at in trail.rounds if seed.id in at.mined]
+    mined = [f"{trail.when(at.number)}: {_outcome(at.mined[seed.id])}" for at in trail.looks if seed.id in at.mined]
     rows = [("failure", f"{seed.id}  {seed.prompt}\nright is {seed.answer}"), ("mined", ", ".join(mined))]
     for at in trail.rounds:
         rows += _tries(at, seed.id)
@@ -145,7 +145,7 @@ def _flip(trail: Trail, seed: str) -> str:
     if not later:
         return f"{tried}; it was not mined again"
     number, last = later[-1]
-    return f"{tried}; {'flipped' if last.right else 'not flipped'}: {_outcome(last)} in round {number}, when last mined"
+    return f"{tried}; {'flipped' if last.right else 'not flipped'}: {_outcome(last)} in {trail.when(number)}, when last mined"
 
 
 def weaknesses(trail: Trail) -> RenderableType:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import ClassVar, cast
 
-from loops.events import Event
+from loops.events import CROSS_FITTED, SELECT, Event
 
 VERBS = ("baseline", "mine", "diagnose", "generate", "curate", "train", "evaluate", "decide", "claim")
 """In the order of a teaching round, so that the strip fills from left to right."""
@@ -57,13 +57,14 @@ class Score:
 
     @property
     def role(self) -> str:
-        """zero-shot, few-shot, teacher, seed-only, round, or other: which row of a table this is."""
+        """zero-shot, few-shot, teacher, seed-only, round, control, or other: which row of a table this is."""
         return _role(self.student, self.round)
 
     @property
     def label(self) -> str:
         """The name of the row, for a person."""
         names = {"zero-shot": "untouched zero-shot", "few-shot": "untouched few-shot", "other": self.student}
+        names["control"] = self.student.removeprefix("control: ")
         return names.get(self.role, f"round {self.round}" if self.role == "round" else self.role)
 
 
@@ -204,6 +205,7 @@ class RunView:
     # What came out.
     scores: dict[tuple[int, str, str], Score] = field(default_factory=dict[tuple[int, str, str], Score])
     verdicts: dict[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])
+    adopted: dict[int, tuple[str, int]] = field(default_factory=dict[int, tuple[str, int]])
     lessons: deque[Lesson] = field(default_factory=lambda: deque[Lesson](maxlen=8))
     weaknesses: dict[int, dict[str, WeaknessView]] = field(default_factory=dict[int, dict[str, WeaknessView]])
     spent: Spent = Spent()
@@ -236,6 +238,11 @@ class RunView:
         return "select" if any(score.split == "select" for score in self.scores.values()) else "mine"
 
     @property
+    def deciding_words(self) -> str:
+        """The same for a person."""
+        return SELECT if self.deciding_split == "select" else CROSS_FITTED
+
+    @property
     def decision(self) -> str:
         """The sentence of the latest decision."""
         return self.decisions[max(self.decisions)] if self.decisions else ""
@@ -263,7 +270,8 @@ class RunView:
 
     def accepted_until(self, number: int) -> int:
         """Lessons a student of this round was trained on."""
-        return sum(reason == ACCEPTED and at <= number for at, reason in self.verdicts.values())
+        taken_over = sum(count for at, (_, count) in self.adopted.items() if at <= number)
+        return taken_over + sum(reason == ACCEPTED and at <= number for at, reason in self.verdicts.values())
 
     def current_weaknesses(self) -> list[WeaknessView]:
         """Those of the latest round that has any, the largest first."""
@@ -430,6 +438,9 @@ class RunView:
             self.lessons.remove(lesson)  # said again after a resume
         self.lessons.append(lesson)
 
+    def _adopted(self, event: Event) -> None:
+        self.adopted[_int(event, "round")] = (_text(event, "run"), _int(event, "lessons"))
+
     def _rejected(self, event: Event) -> None:
         self.verdicts[self._candidate(event)] = (_int(event, "round"), _text(event, "reason") or "unnamed")
 
@@ -470,6 +481,7 @@ class RunView:
         "decided": _decided,
         "weakness": _weakness,
         "accepted": _accepted,
+        "adopted": _adopted,
         "rejected": _rejected,
         "spent": _spent,
         "retry": _retry,
@@ -485,6 +497,8 @@ def _place(verb: str) -> int:
 
 def _role(student: str, number: int) -> str:
     words = set(re.split(r"[^a-z0-9]+", student.lower()))
+    if "control" in words:
+        return "control"
     for word, role in (("zero", "zero-shot"), ("few", "few-shot"), ("teacher", "teacher"), ("seed", "seed-only")):
         if word in words or f"{word}s" in words:
             return role

@@ -13,28 +13,27 @@ import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast, get_args
+from typing import Any, Literal, TypeVar, cast, get_args
 
-from agent.builtin import cache_folder
-from agent.launch import SPIN_COUNT, check_models, model_file
+from agent.here import Here, Workers
+from agent.launch import check_models
 from agent.served import Served
-from agent.settings import SettingsError, local_path
+from agent.settings import SettingsError
 from loops.openings import record_opening
 from loops.run_folder import RunFolder
 from loops.settings import RunSettings, StudentSettings, TeacherSettings
 from loops.stats import Score, score
 from student.evals.findings import OnStage
 from student.evals.load import EvalSet
-from student.grade import RawAnswer
-from student.prompting import Ask
-from student.records import Attempt, Item, Question, Record, Split, text_hash
+from student.records import Attempt, HeldOutItem, Item, Record, Seed, Split, text_hash
 from student.settings import Lora
-from student.worker import OnMessage, StudentWorker
+from student.worker import StudentWorker
 from teacher.openai_backend import OpenAIBackend
 
+AnyItem = TypeVar("AnyItem", bound=Seed | HeldOutItem)
 SHOWN = 8
 """Failures that are shown."""
 
@@ -128,22 +127,6 @@ class Order:
         return cls(model, cast("Split", split), url, adapter, **more)
 
 
-class Worker(Protocol):
-    """What is needed of a student's process."""
-
-    def start(self) -> dict[str, Any]: ...
-
-    def examine(
-        self, ask: Ask, items: list[Item | Question], adapter: Path | None, max_new_tokens: int, on: OnMessage
-    ) -> list[dict[str, Any]]: ...
-
-    def close(self) -> None: ...
-
-
-Workers = Callable[[dict[str, Any], Path, Callable[[], bool]], Worker]
-"""Makes a student's process of what it is to load, a file for its log, and whether to stop."""
-
-
 def score_model(
     order: Order, evals: EvalSet, runs: Path, on_stage: OnStage, workers: Workers = StudentWorker
 ) -> Examined:  # fmt: skip
@@ -200,39 +183,28 @@ def _items(order: Order, evals: EvalSet, runs: Path, name: str) -> tuple[Sequenc
         raise SettingsError(
             f"There is nothing in the split {order.split!r} of this eval set. Choose another with --split."
         )
-    if order.limit is None or order.limit >= len(items):
-        return items, len(items), tuple(before)
-    chosen = sorted(items, key=lambda item: text_hash("score", item.id))[: order.limit]
-    return chosen, len(items), tuple(before)
+    return sampled(items, order.limit), len(items), tuple(before)
+
+
+def sampled(items: Sequence[AnyItem], limit: int | None) -> Sequence[AnyItem]:
+    """So many of the items at most, drawn by hash: a smaller sample is part of a larger one."""
+    if limit is None or limit >= len(items):
+        return items
+    return sorted(items, key=lambda item: text_hash("score", item.id))[:limit]
 
 
 def _examined_here(
     order: Order, evals: EvalSet, items: Sequence[Item], how: tuple[Lora, bool], on_stage: OnStage, workers: Workers
 ) -> tuple[list[Attempt], float]:
     """Attempts by a model in a process of its own, and the seconds they took."""
-    os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
     lora, bare = how
-    on_stage("loading the model", 0, None)
-    cache = cache_folder()
-    cache.mkdir(parents=True, exist_ok=True)
-    source = model_file(
-        local_path(order.model, Path()), lambda *_, **fields: on_stage("fetching MB", fields["done"], fields["total"])
-    )
-    load = {"source": source, "cache": str(cache / "students"), "lora": lora.model_dump(), "machine": None}
     task = "" if evals.hosted else evals.task()
-    ask = evals.ask("" if bare or not task else f"{task}\n\n")
-    worker = workers(load, cache / "score.log", lambda: False)
-
-    def answer(questions: Sequence[Item | Question]) -> list[RawAnswer]:
-        on: OnMessage = lambda message: on_stage("examining", message["done"], message["total"])  # noqa: E731
-        return worker.examine(ask, list(questions), order.adapter, evals.spec.max_new_tokens, on)
-
+    here = Here(order.model, lora, on_stage, workers)
     try:
-        _check_fits(order, worker.start())
-        began = time.monotonic()
-        return evals.attempts(items, answer), time.monotonic() - began
+        _check_fits(order, here.start())
+        return here.attempts(evals, items, evals.ask("" if bare or not task else f"{task}\n\n"), order.adapter)
     finally:
-        worker.close()
+        here.close()
 
 
 def _check_fits(order: Order, loaded: dict[str, Any]) -> None:

@@ -28,10 +28,13 @@ from teacher.sheet import TaskSheet
 class Served:
     """One server's model, ready to be examined."""
 
-    def __init__(self, backend: Backend, evals: EvalSet, bare: bool, place: Path, on_stage: OnStage) -> None:
-        """`place`: a folder for the ledger. `bare`: without the task before the question."""
+    def __init__(
+        self, backend: Backend, evals: EvalSet, bare: bool, place: Path, on_stage: OnStage, shots: str = ""
+    ) -> None:
+        """`place`: a folder for the ledger. `bare`: without the task before the question. `shots`: worked examples after it."""
         self.evals, self.on_stage = evals, on_stage
-        self.task = "" if bare or evals.hosted else evals.task()
+        task = "" if bare or evals.hosted else evals.task()
+        self.task = "\n\n".join(part for part in (task, shots.strip()) if part)
         self.ledger = Ledger(place / "ledger.sqlite", Budget())
         self.client = Client(backend, self.ledger, deadline_seconds=120, max_attempts=4)
         self.lost = Counter[str]()

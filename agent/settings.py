@@ -45,20 +45,33 @@ def resolve(source: str | None, overrides: Sequence[str], typed: dict[str, Any])
     where, tree, name = _read(source)
     for key, value in typed.items():
         _put(tree, key, value)
-    for override in overrides:
-        key, equals, value = override.partition("=")
-        if not equals or not key:
-            raise SettingsError(f"--set {override!r} is not of the form key=value, for example --set stop.rounds=2.")
-        _put(tree, key.strip(), _value(override, value))
+    _override(tree, overrides)
     if not tree.get("evals"):
         raise SettingsError("No eval set is named. Give a recipe (see `llm2llm run --help`), or --evals FILE.")
     return _validate(tree, where), name if source else name_of(str(tree["evals"]))
+
+
+def changed(settings: RunSettings, overrides: Sequence[str], typed: dict[str, Any]) -> RunSettings:
+    """The settings of a former run with what was typed now in place of what they say. Raises SettingsError."""
+    tree = settings.model_dump(mode="json")
+    for key, value in typed.items():
+        _put(tree, key, value)
+    _override(tree, overrides)
+    return _validate(tree, "the former run")
 
 
 def name_of(evals: str) -> str:
     """What a run on this eval set is called: the file's or the task's name, in letters a folder can have."""
     where = address(evals, Path())
     return re.sub(r"[^A-Za-z0-9._-]+", "-", where.item or Path(where.place).stem).strip("-._")[:60] or "run"
+
+
+def _override(tree: dict[str, Any], overrides: Sequence[str]) -> None:
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals or not key:
+            raise SettingsError(f"--set {override!r} is not of the form key=value, for example --set stop.rounds=2.")
+        _put(tree, key.strip(), _value(override, value))
 
 
 def _read(source: str | None) -> tuple[str, dict[str, Any], str]:
@@ -78,10 +91,10 @@ def _read(source: str | None) -> tuple[str, dict[str, Any], str]:
     part = tree.get("generate")
     if isinstance(part, dict) and part.get("taxonomy"):
         part["taxonomy"] = local_path(str(part["taxonomy"]), path.parent)
-    for group in ("student", "teacher"):
+    for group, key in (("student", "model"), ("student", "accelerate_config"), ("teacher", "model")):
         part = tree.get(group)
-        if isinstance(part, dict) and part.get("model"):
-            part["model"] = local_path(str(part["model"]), path.parent)
+        if isinstance(part, dict) and part.get(key):
+            part[key] = local_path(str(part[key]), path.parent)
     return str(path), tree, path.stem
 
 
@@ -153,7 +166,7 @@ def explained() -> tuple[tuple[str, str, str], ...]:
 
 
 def _walk(kind: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str]]:
-    notes = _docstrings(kind)
+    notes = docstrings(kind)
     for name, field in kind.model_fields.items():
         inner = field.annotation
         if inspect.isclass(inner) and issubclass(inner, Record):
@@ -164,7 +177,7 @@ def _walk(kind: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str]]:
             yield f"{prefix}{name}", default, notes.get(name, "")
 
 
-def _docstrings(kind: type[BaseModel]) -> dict[str, str]:
+def docstrings(kind: type[BaseModel]) -> dict[str, str]:
     """The string under each field of a class."""
     body = ast.parse(inspect.getsource(kind)).body[0]
     assert isinstance(body, ast.ClassDef)

@@ -1,73 +1,27 @@
-"""The tables a run leaves behind: its summary, its rounds, and the list of runs.
+"""The tables a run leaves behind: its summary, and the list of runs.
 
 Everything is read from a `RunView`, so what is printed at the end of a run and what `show` prints a year later are the
 same lines. No accuracy appears without its n and its 95 % interval, and what nobody knows is called unknown, not zero.
-Tables are plain columns without boxes: they survive 80 columns, a pipe, a mail and a terminal without Unicode, where
-the interval bars are drawn with ASCII. All text from data enters through `safe` and `Text`, never as markup.
+Tables are plain columns without boxes: they survive 80 columns, a pipe, a mail and a terminal without Unicode. All text
+from data enters through `safe` and `Text`, never as markup.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.measure import Measurement
-from rich.segment import Segment
-from rich.style import Style
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from agent.plots import AxisLabels, IntervalBar, axis
 from agent.progress import RunView, Score
 from agent.safe import clip, safe
 
 UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True)
-class Glyphs:
-    """The characters drawings are made of."""
-
-    low: str = "├"
-    """Lower end of an interval."""
-    high: str = "┤"
-    """Upper end of an interval."""
-    line: str = "─"
-    """Between the ends, and the unfilled part of a bar."""
-    point: str = "●"
-    """The measured value."""
-    below: str = "◂"
-    """An interval that goes on to the left of the axis."""
-    above: str = "▸"
-    """An interval that goes on to the right of the axis."""
-    full: str = "━"
-    """The filled part of a bar."""
-    done: str = "✓"
-    """A finished verb."""
-    now: str = "▶"
-    """The running verb."""
-    wait: str = "·"
-    """A verb that is still ahead."""
-    taught: str = "←"
-    """student <- teacher."""
-    dot: str = " · "
-    """Between the members of a list."""
-    more: str = "…"
-    """Where something was cut."""
-    sparks: str = "▁▂▃▄▅▆▇█"
-    """Levels of a curve, from low to high."""
-
-
-UNICODE = Glyphs()
-ASCII = Glyphs("|", "|", "-", "o", "<", ">", "#", "ok", ">", ".", "<-", ", ", "..", "_.-=^")
-
-
-def glyphs_for(encoding: str) -> Glyphs:
-    """Unicode drawings where the terminal can show them."""
-    return UNICODE if encoding.lower().replace("-", "").startswith("utf") else ASCII
 
 
 # Numbers as people read them.
@@ -109,80 +63,6 @@ def by_reason(counts: Counter[str]) -> str:
     return ", ".join(f"{safe(reason)} {count:,}" for reason, count in counts.most_common())
 
 
-# Drawings made of characters.
-
-
-def axis(scores: Iterable[Score]) -> tuple[float, float]:
-    """The stretch of 0..1 that holds the interval of every trained student, widened to whole tenths.
-
-    Untouched students are often far below and would squeeze what is to be compared; they count until one is trained.
-    """
-    rows = list(scores)
-    rows = [score for score in rows if score.role in ("seed-only", "round")] or rows
-    low = math.floor(10 * min((score.low for score in rows), default=0.0)) / 10
-    high = math.ceil(10 * max((score.high for score in rows), default=1.0)) / 10
-    return (low, high) if high - low >= 0.2 else (max(0.0, low - 0.1), min(1.0, high + 0.1))
-
-
-def interval_bar(score: Score, width: int, ends: tuple[float, float], glyphs: Glyphs = UNICODE) -> str:
-    """A dot with whiskers, `width` cells wide, drawn on the axis from `ends[0]` to `ends[1]`; an arrow where it ends
-    outside."""
-    if width < 3:
-        return ""
-    low, middle, high = (
-        round((value - ends[0]) / (ends[1] - ends[0]) * (width - 1))
-        for value in (score.low, score.accuracy, score.high)
-    )
-    drawn = dict.fromkeys(range(low, high + 1), glyphs.line) | {
-        low: glyphs.low,
-        high: glyphs.high,
-        middle: glyphs.point,
-    }
-    cells = [drawn.get(at, " ") for at in range(width)]
-    cells[0] = glyphs.below if low < 0 else cells[0]
-    cells[-1] = glyphs.above if high >= width else cells[-1]
-    return "".join(cells)
-
-
-def axis_labels(width: int, ends: tuple[float, float]) -> str:
-    """The two ends of an axis, written below or above its bars."""
-    left, right = f"{100 * ends[0]:.0f} %", f"{100 * ends[1]:.0f} %"
-    return left + right.rjust(width - len(left)) if width > len(left) + len(right) else ""
-
-
-@dataclass(frozen=True)
-class AxisLabels:
-    """`axis_labels` as wide as its column: the header above a column of bars."""
-
-    ends: tuple[float, float]
-    """The axis the bars share."""
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield Segment(axis_labels(options.max_width, self.ends), console.get_style("dim"))
-
-    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        return Measurement(min(15, options.max_width), min(40, options.max_width))
-
-
-@dataclass(frozen=True)
-class IntervalBar:
-    """`interval_bar` as wide as its column."""
-
-    score: Score
-    """What is drawn."""
-    ends: tuple[float, float]
-    """The axis all bars of a table share."""
-    style: str = ""
-    """Colour of the whole bar."""
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        bar = interval_bar(self.score, options.max_width, self.ends, glyphs_for(options.encoding))
-        yield Segment(bar, console.get_style(self.style) if self.style else Style.null())
-
-    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        return Measurement(min(8, options.max_width), min(40, options.max_width))
-
-
 # The summary.
 
 
@@ -219,12 +99,12 @@ def _final_scores(view: RunView) -> list[Score]:
 
 
 def _story(score: Score) -> tuple[int, int, str]:
-    order = ("zero-shot", "few-shot", "other", "teacher", "seed-only", "round")
-    return order.index(score.role), score.round, score.student if score.role == "other" else ""
+    order = ("zero-shot", "few-shot", "other", "teacher", "seed-only", "control", "round")
+    return order.index(score.role), score.round, score.student if score.role in ("other", "control") else ""
 
 
 def _score_table(scores: Sequence[Score], view: RunView) -> Table:
-    table = _plain_table(expand=True)
+    table = plain_table(expand=True)
     for name in ("who", "split"):
         table.add_column(name, no_wrap=True, overflow="ellipsis")
     for name in ("n", "right"):
@@ -240,7 +120,8 @@ def _score_table(scores: Sequence[Score], view: RunView) -> Table:
     return table
 
 
-def _plain_table(expand: bool = False) -> Table:
+def plain_table(expand: bool = False) -> Table:
+    """Columns without boxes."""
     return Table(box=None, expand=expand, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
 
 
@@ -262,6 +143,8 @@ def _facts(view: RunView) -> Table:
 def _fact_rows(view: RunView) -> list[tuple[str, str]]:
     spent, sums = view.spent, view.rejected()
     lessons = f"{view.written:,} written, {view.accepted:,} accepted, {sum(sums.values()):,} rejected"
+    if view.adopted:
+        lessons = ", ".join(f"{count:,} of the run {safe(run)}" for run, count in view.adopted.values())
     tokens = f"{spent.prompt_tokens:,} prompt + {spent.completion_tokens:,} completion tokens"
     again = f" ({spent.reused_requests:,} more answered from the ledger)" if spent.reused_requests else ""
     verbs = ", ".join(f"{safe(verb)} {duration(seconds)}" for verb, seconds in view.seconds_by_verb().items())
@@ -296,30 +179,7 @@ def _unread(view: RunView) -> str:
     return f"answers counted as not right because truncated {cut:,}, malformed {bad:,}" if cut or bad else ""
 
 
-# Rounds and runs.
-
-
-def rounds_table(view: RunView) -> RenderableType:
-    """Every round with its score on the split that decides, the lessons it was trained on, and what was rejected."""
-    scores = sorted(_round_scores(view), key=lambda score: score.round)
-    table = _plain_table(expand=True)
-    table.add_column("round", no_wrap=True)
-    table.add_column(view.deciding_split, justify="right", no_wrap=True)
-    table.add_column("accuracy, 95 % interval", no_wrap=True)
-    table.add_column("lessons", justify="right", no_wrap=True)
-    table.add_column("rejected in this round", ratio=1, overflow="fold")
-    for score in scores:
-        best = score.round == view.best
-        rejected = by_reason(view.rejected(score.round)) or "-"
-        right = f"{score.right:,}/{score.n:,}"
-        cells = (
-            f"{score.round}{' (best)' if best else ''}",
-            right,
-            interval(score),
-            f"{view.accepted_until(score.round):,}",
-        )
-        table.add_row(*map(Text, (*cells, rejected)), style="bold" if best else "")
-    return table if scores else Text("No round has been examined yet.")
+# The list of runs.
 
 
 def _round_scores(view: RunView) -> list[Score]:
@@ -353,7 +213,7 @@ def run_row(view: RunView, state: str = "") -> RunRow:
 
 def runs_table(rows: Sequence[RunRow]) -> RenderableType:
     """The list of runs, in the order given."""
-    table = _plain_table()
+    table = plain_table()
     for name in ("run", "state"):
         table.add_column(name, overflow="fold")
     table.add_column("round", justify="right", no_wrap=True)

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from loops.run_folder import RunError, RunFolder
+from loops.run_folder import ATTEMPTS, RunError, RunFolder
 from student.records import Attempt, Candidate, Failure, Lesson, Record, Verdict, Weakness, read_records
 from teacher.book import Entry, open_readonly
 from teacher.errors import TeacherUnusable
@@ -65,10 +65,25 @@ class Trail:
     """Where it lies."""
     rounds: list[Round]
     """Its teaching rounds, in order."""
+    last: Round | None = None
+    """In a cross-fitted run, the look at the seeds after the last round: mined, and not taught."""
+
+    @property
+    def looks(self) -> list[Round]:
+        """Whenever the seeds were looked at, in order."""
+        return [*self.rounds, *([self.last] if self.last else [])]
+
+    def when(self, number: int) -> str:
+        """What the look of that number is called."""
+        return (
+            f"the last look, after round {number - 1}"
+            if self.last and number == self.last.number
+            else f"round {number}"
+        )
 
     def after(self, number: int, seed: str) -> list[tuple[int, Attempt]]:
         """What the student made of a seed each time it was mined after that round's lessons."""
-        return [(one.number, one.mined[seed]) for one in self.rounds if one.number > number and seed in one.mined]
+        return [(one.number, one.mined[seed]) for one in self.looks if one.number > number and seed in one.mined]
 
     def candidate(self, name: str) -> tuple[Round, Candidate]:
         """The candidate whose id is `name` or starts with it, and its round. Raises RunError."""
@@ -103,15 +118,25 @@ class Trail:
 def read_trail(folder: RunFolder) -> Trail:
     """Everything that is known of a run's lessons. Raises RunError for a damaged file."""
     places = (place for place in (folder.path / "rounds").glob("[0-9]*") if int(place.name) > 0)
-    return Trail(folder, [_round(place) for place in sorted(places, key=lambda place: int(place.name))])
+    rounds = [_round(folder, place) for place in sorted(places, key=lambda place: int(place.name))]
+    number = rounds[-1].number + 1 if rounds else 1
+    mined = _mined(folder, number)
+    return Trail(folder, rounds, Round(number, mined, [], [], {}, {}, {}) if mined else None)
 
 
-def _round(place: Path) -> Round:
+def _mined(folder: RunFolder, number: int) -> dict[str, Attempt]:
+    """The attempts a round starts from; in a cross-fitted run those that the round before was compared by."""
+    own = folder.round(number) / "attempts.mine.jsonl"
+    place = own if own.exists() else folder.round(number - 1) / ATTEMPTS
+    return {one.item_id: one for one in _read(place, Attempt)}
+
+
+def _round(folder: RunFolder, place: Path) -> Round:
     reviewed = place / "reviewed.jsonl"
     verdicts = _read(reviewed if reviewed.exists() else place / "verdicts.jsonl", Verdict)
     return Round(
         number=int(place.name),
-        mined={one.item_id: one for one in _read(place / "attempts.mine.jsonl", Attempt)},
+        mined=_mined(folder, int(place.name)),
         weaknesses=_read(place / "weaknesses.jsonl", Weakness),
         candidates=_read(place / "candidates.jsonl", Candidate),
         verdicts={one.candidate_id: one for one in verdicts},

@@ -93,10 +93,14 @@ def points(gain: float, low: float, high: float) -> str:
     return f"{100 * gain:+.1f} points (95 % CI {100 * low:+.1f} to {100 * high:+.1f})"
 
 
-def model_sentence(comparison: Comparison, best: int, against: str = "the seed-only student") -> str:
-    """What one training of each side shows: something about this model."""
+def model_sentence(
+    comparison: Comparison, best: int, against: str = "the seed-only student", chosen_on: str = "select"
+) -> str:
+    """What one training of each side shows: something about this model. `chosen_on`: the items that chose the round."""
     if best == 0:
-        return "Not shown: no teaching round beat the seed-only student on select, so the seed-only student is kept."
+        return (
+            f"Not shown: no teaching round beat the seed-only student on {chosen_on}, so the seed-only student is kept."
+        )
     size = points(comparison.gain, comparison.low, comparison.high)
     facts = (
         f"{size}, n={comparison.n}, {comparison.gained} gained, {comparison.lost} lost, McNemar p={comparison.p:.3f}"
@@ -112,3 +116,14 @@ def lessons_sentence(gain: Gain, best: int, against: str = "seeds alone") -> str
     if gain.shown:
         return f"Shown on test: the lessons up to round {best} help against {against}: {facts}."
     return f"Not shown: the lessons up to round {best} against {against} on test: {facts}."
+
+
+def control_sentence(found: Comparison | Gain, against: str) -> str:
+    """How the best student did against a control arm; of several trainings, over all of them."""
+    size = f"{100 * abs(found.gain):.1f} points (95 % CI {100 * found.low:.1f} to {100 * found.high:.1f})"
+    tested = f"{f' over {found.seeds} training seeds' if isinstance(found, Gain) else ''}, p={found.p:.3f}"
+    if found.gain > 0:
+        return f"Better than {against} by {size}{tested}: {'' if found.shown else 'not '}shown."
+    if found.gain == 0:
+        return f"No better than {against}: {size}{tested}: not shown."
+    return f"Worse than {against} by {size.replace('CI', 'CI of the difference')}{tested}: better is not shown."

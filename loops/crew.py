@@ -17,10 +17,13 @@ from student.evals.load import EvalSet
 from student.grade import same_answer
 from student.worker import StudentWorker
 from teacher.client import Client
-from teacher.sheet import TaskSheet
+from teacher.sheet import ANSWER_TOKENS, TaskSheet
 
 if TYPE_CHECKING:
     from loops.review import Docket
+
+JSON_AROUND = 40
+"""Tokens for the JSON around an answer, beyond those the student may use for it."""
 
 
 class RunStopped(Exception):
@@ -68,5 +71,6 @@ def sheet_of(evals: EvalSet) -> TaskSheet:
     spec = evals.spec
     own_choices = spec.kind == "choice" and not evals.labels
     return TaskSheet(
-        task=evals.task(), noun=spec.noun, labels=evals.labels, meanings=spec.labels, own_choices=own_choices
+        task=evals.task(), noun=spec.noun, labels=evals.labels, meanings=spec.labels, own_choices=own_choices,
+        answer_tokens=max(ANSWER_TOKENS, spec.max_new_tokens + JSON_AROUND),
     )  # fmt: skip

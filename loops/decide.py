@@ -1,4 +1,4 @@
-"""Choose the best round and decide whether to go on: pure functions of what was recorded on `select`.
+"""Choose the best round and decide whether to go on: pure functions of what was recorded on `select`, or by cross-fitting.
 
 Choosing is not claiming. The best round is the one with the most right answers (the earlier one on a tie) among those not
 shown to be worse than the seed-only student on a guarded skill; nothing is said about whether its lead is luck. A gate that asked for
@@ -14,12 +14,13 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from loops.events import SELECT
 from loops.settings import StopSettings
 from loops.stats import paired_bounds
 from student.records import Attempt, Record
 
 Round = Sequence[Attempt]
-"""One student's attempts at `select`, the same items in every round."""
+"""One student's attempts at the items that decide, the same in every round."""
 
 
 class StopReason(StrEnum):
@@ -35,9 +36,9 @@ class StopReason(StrEnum):
 
 
 SENTENCES = {
-    StopReason.PLATEAU: "no new best on select for {patience} rounds",
+    StopReason.PLATEAU: "no new best on {where} for {patience} rounds",
     StopReason.NO_GAIN: "another round is not expected to gain {min_gain:g} points: the last one's gain lies below that beyond doubt",
-    StopReason.TARGET: "select reached the target",
+    StopReason.TARGET: "{where} reached the target",
     StopReason.ROUNDS: "all {rounds} teaching rounds are done",
     StopReason.BUDGET: "the budget is spent",
     StopReason.NOTHING_LEFT: "no mistake on mine is left that a lesson could mend",
@@ -59,11 +60,13 @@ class Decision(Record):
 
 
 def decide(
-    rounds: Sequence[Round], skills: Mapping[str, str], settings: StopSettings, already: StopReason | None = None
-) -> Decision:
+    rounds: Sequence[Round], skills: Mapping[str, str], settings: StopSettings, already: StopReason | None = None,
+    where: str = SELECT,
+) -> Decision:  # fmt: skip
     """The decision after the last of `rounds` (round 0 is the seed-only student).
 
-    `skills`: every item's skill, by id. `already`: a reason to stop that came up before, such as a spent budget.
+    `skills`: every item's skill, by id. `already`: a reason to stop that came up before, such as a spent budget. `where`: what
+    the items are called in the sentence.
     """
     barred = {
         number: found
@@ -76,7 +79,7 @@ def decide(
     if reason is None:
         return Decision(best=best, sentence=f"round {best} is best so far; going on{aside}", barred=barred)
     why = SENTENCES[reason].format(
-        patience=settings.patience, rounds=settings.rounds, min_gain=100 * settings.min_gain
+        patience=settings.patience, rounds=settings.rounds, min_gain=100 * settings.min_gain, where=where
     )  # fmt: skip
     sentence = f"stopped after round {last}: {why}; round {best} is kept{aside}"
     return Decision(best=best, reason=reason, sentence=sentence, barred=barred)

@@ -7,7 +7,7 @@ Names and fields (every event also has `seq`, its sequence number, and `time`, s
 
     run.started    run, resumed, student, teacher, evals, splits {mine, select, test}, rounds, budget {...}, chance
     run.leaves     host, columns, items              what will leave this machine, said before the first request
-    verb.started   round, verb                       baseline train evaluate decide mine diagnose generate curate claim
+    verb.started   round, verb                       baseline train evaluate decide mine diagnose generate curate adopt control claim
     verb.progress  round, verb, done, total, unit, note
     verb.done      round, verb, seconds, reused      reused: the artifact was there already
     loss           round, student, step, steps, loss, tokens_per_second
@@ -15,6 +15,7 @@ Names and fields (every event also has `seq`, its sequence number, and `time`, s
     decided        round, best, go_on, reason, sentence
     weakness       round, id, name, failures, lessons
     accepted       round, id, prompt, answer, strategy, weakness
+    adopted        round, run, lessons, strategies {name: count}       lessons of another run, taken over
     rejected       round, id, reason, detail
     diversity      round, seeds {...}, lessons {...}, all_lessons {...}, real_share    how varied lessons are, see teacher.diversity
     review         round, lessons, waiting           lessons wait for a person
@@ -39,6 +40,8 @@ from typing import Any, Protocol
 
 Event = dict[str, Any]
 Watcher = Callable[[Event], None]
+SELECT, CROSS_FITTED = "select", "mine (cross-fitted)"
+"""What the items that decide about rounds are called in sentences. In events their splits are `select` and `mine`."""
 
 
 class Emit(Protocol):

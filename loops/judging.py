@@ -1,20 +1,24 @@
 """Judge a round's candidates: sift them by rule, hear witnesses on their answers, keep the labels in balance.
 
-And what becomes of those who pass: lessons, with a report on how varied they are beside the seeds.
+And what becomes of those who pass: lessons, with a report on how varied they are beside the seeds. In a cross-fitted run a
+candidate is judged from the seeds of its own fold alone (`loops.folds`). Two checks know all seeds and only take text away:
+copies, and the held-out guard.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from loops.crew import Crew
 from loops.decide import StopReason
+from loops.folds import Ground, ground_of, grounds
 from loops.learning import lessons_until, round_file, training_list
 from loops.run_folder import digest
 from loops.state import State
 from loops.telling import counting, stop_early, tell_verdicts
-from loops.witnesses import Draws, known_witness, statements_on
+from loops.witnesses import Draws, known_witness, pooled, statements_on
 from student.records import Candidate, Lesson, Verdict, write_json, write_records
 from student.similar import TextIndex
 from teacher.answers import answer_request, read_answer
@@ -22,21 +26,46 @@ from teacher.balance import balance
 from teacher.copies import is_rephrased
 from teacher.curate import Edit, lessons_of, sift
 from teacher.diversity import Diversity, diversity
-from teacher.witnesses import hear, verify
+from teacher.witnesses import Witness, hear, verify
 
 Update = dict[str, Any]
 
 
-def judge(crew: Crew, state: State, candidates: Sequence[Candidate], earlier: Sequence[Lesson]) -> list[Verdict]:
-    """All verdicts of a round, one per candidate, in order."""
-    settings, seeds = crew.settings.curate, crew.evals.seeds
-    verdicts = sift(candidates, seeds, taken_texts(crew, earlier), crew.evals.held_out.guard(seeds), settings)
+def judge(
+    crew: Crew, state: State, candidates: Sequence[Candidate], earlier: Sequence[Lesson], told: Path | None = None
+) -> list[Verdict]:
+    """All verdicts of a round, one per candidate, in order. `told`: where witnesses are kept, if not in the round's folder."""
+    settings, parts = crew.settings.curate, grounds(crew)
+    belongs = [ground_of(parts, one) for one in candidates]
+    known, guard = taken_texts(crew, earlier), crew.evals.held_out.guard(crew.evals.seeds)
+    verdicts = on_each(
+        parts, belongs, lambda part, here: sift([candidates[at] for at in here], part.seeds, known, guard, settings)
+    )
     if settings.verify:
         # A rephrased seed has that seed's answer: nobody needs to be asked.
         asked = [at for at, one in enumerate(verdicts) if one.accepted and not is_rephrased(candidates[at])]
-        for at, verdict in zip(asked, heard(crew, state, [candidates[at] for at in asked]), strict=True):
+        place = told or round_file(crew, state.round, "witnesses.json")
+        said = heard(crew, state, [candidates[at] for at in asked], [belongs[at] for at in asked], place)
+        for at, verdict in zip(asked, said, strict=True):
             verdicts[at] = verdict
-    return balance(candidates, verdicts, seeds, earlier, settings.balance)
+
+    def balanced(part: Ground, here: Sequence[int]) -> list[Verdict]:
+        before = [one for one in earlier if ground_of(parts, one) == part]
+        kept, theirs = [candidates[at] for at in here], [verdicts[at] for at in here]
+        return balance(kept, theirs, part.seeds, before, settings.balance)
+
+    return on_each(parts, belongs, balanced)
+
+
+def on_each(
+    parts: Sequence[Ground], belongs: Sequence[Ground], judged: Callable[[Ground, list[int]], list[Verdict]]
+) -> list[Verdict]:
+    """Verdicts in the order of the candidates, made ground by ground. `judged` is told the places of a ground's candidates."""
+    found = dict[int, Verdict]()
+    for part in parts:
+        if here := [at for at, other in enumerate(belongs) if other == part]:
+            found |= zip(here, judged(part, here), strict=True)
+    return [found[at] for at in range(len(belongs))]
 
 
 def taken_texts(crew: Crew, earlier: Sequence[Candidate | Lesson]) -> TextIndex:
@@ -47,19 +76,24 @@ def taken_texts(crew: Crew, earlier: Sequence[Candidate | Lesson]) -> TextIndex:
     return known
 
 
-def heard(crew: Crew, state: State, candidates: Sequence[Candidate]) -> list[Verdict]:
-    """What the witnesses make of candidates that passed the rules."""
+def heard(
+    crew: Crew, state: State, candidates: Sequence[Candidate], belongs: Sequence[Ground], told: Path
+) -> list[Verdict]:
+    """What the witnesses make of candidates that passed the rules. `belongs`: the ground of each. `told`: where they are kept."""
     settings, draws = crew.settings.curate, teacher_answers(crew, state, candidates)
-    chosen = [at for at, one in enumerate(candidates) if one.choices]
-    statements = statements_on(crew, state, [candidates[at] for at in chosen], [draws[at] for at in chosen])
-    witnesses = [known_witness(crew, state, name) for name in statements]
-    write_json(round_file(crew, state.round, "witnesses.json"), [one.model_dump() for one in witnesses])
     verdicts = [
         verify(one, said, settings.agree, crew.same_answer) for one, said in zip(candidates, draws, strict=True)
     ]
-    for number, at in enumerate(chosen):
-        said = {name: labels[number] for name, labels in statements.items()}
-        verdicts[at] = hear(candidates[at], said, witnesses, settings.belief)
+    found: list[Witness] = []
+    for part in dict.fromkeys(belongs):
+        chosen = [at for at, one in enumerate(candidates) if one.choices and belongs[at] == part]
+        statements = statements_on(crew, state, part, [candidates[at] for at in chosen], [draws[at] for at in chosen])
+        witnesses = [known_witness(crew, state, name, part) for name in statements]
+        for number, at in enumerate(chosen):
+            said = {name: labels[number] for name, labels in statements.items()}
+            verdicts[at] = hear(candidates[at], said, witnesses, settings.belief)
+        found += witnesses
+    write_json(told, [one.model_dump() for one in pooled(found)])
     return verdicts
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from loops.crew import Crew
-from loops.run_folder import content_hash, put_folder
+from loops.run_folder import RunFolder, content_hash, put_folder
 from loops.state import State
+from student.evals.load import EvalSet
 from student.evals.splits import make_folds
 from student.grade import RawAnswer
 from student.records import (
@@ -31,6 +32,7 @@ from student.records import (
     write_json,
     write_records,
 )
+from student.worker import unfinished
 
 T = TypeVar("T")
 
@@ -41,7 +43,8 @@ LUCK = 7919
 
 def example(one: Seed | Lesson) -> Example:
     """A labelled item or a lesson as something to learn."""
-    return Example(prompt=one.prompt, answer=one.answer, turns=one.turns if isinstance(one, Seed) else ())
+    real = isinstance(one, Seed)
+    return Example(prompt=one.prompt, answer=one.answer, turns=one.turns if isinstance(one, Seed) else (), real=real)
 
 
 def training_list(seeds: Sequence[T], lessons: Sequence[T], real_share: float) -> list[T]:
@@ -88,6 +91,7 @@ def fit(crew: Crew, state: State, name: str, examples: list[Example], place: Pat
             )
         write_json(draft / "training.json", {key: value for key, value in result.items() if key != "seconds"})
         put_folder(draft, place)
+        shutil.rmtree(unfinished(draft), ignore_errors=True)
 
     crew.folder.once(place, inputs, make)
 
@@ -119,7 +123,7 @@ def examined(crew: Crew, state: State, exam: Exam) -> list[Attempt]:
 
     def on(message: dict[str, Any]) -> None:
         crew.emit("verb.progress", round=state.round, verb=crew.verb, done=message["done"], total=message["total"],
-                  unit="item", note=f"{exam.name} on {exam.split}")  # fmt: skip
+                  unit="item", note="; ".join([f"{exam.name} on {exam.split}", *filter(None, [message.get("note")])]))  # fmt: skip
 
     def make() -> None:
         def answer(questions: Sequence[Item | Question]) -> list[RawAnswer]:
@@ -194,14 +198,18 @@ def zero_shot(crew: Crew) -> str:
 
 
 def few_shot(crew: Crew) -> str:
-    """The task and worked examples: one seed per skill in turn, in the order of their ids."""
+    """The task and worked examples."""
+    return zero_shot(crew) + worked_examples(crew.evals, crew.settings.student.shots)
+
+
+def worked_examples(evals: EvalSet, count: int) -> str:
+    """So many seeds with their answers: one per skill in turn, in the order of their ids."""
     by_skill: dict[str, list[Seed]] = {}
-    for seed in sorted(crew.evals.seeds, key=lambda seed: seed.id):
+    for seed in sorted(evals.seeds, key=lambda seed: seed.id):
         by_skill.setdefault(seed.skill, []).append(seed)
     turns = [seed for row in zip_longest(*by_skill.values()) for seed in row if seed is not None]
-    shots = turns[: crew.settings.student.shots]
-    ask = crew.evals.ask()
-    return zero_shot(crew) + "".join(f"{ask.text(seed.prompt)}{ask.join}{seed.answer}\n\n" for seed in shots)
+    ask = evals.ask()
+    return "".join(f"{ask.text(seed.prompt)}{ask.join}{seed.answer}\n\n" for seed in turns[:count])
 
 
 def claim_exams(state: State, crew: Crew, items: Sequence[Item]) -> list[Exam]:
@@ -226,9 +234,14 @@ def round_file(crew: Crew, number: int, name: str) -> Path:
 
 def lessons_until(crew: Crew, number: int) -> list[Lesson]:
     """Every lesson accepted up to and including a round, oldest first."""
+    return lessons_in(crew.folder, number)
+
+
+def lessons_in(folder: RunFolder, number: int) -> list[Lesson]:
+    """The same of any run. Raises RunError for a file that is not what was made."""
     lessons: list[Lesson] = []
     for each in range(1, number + 1):
-        file = round_file(crew, each, "lessons.jsonl")
-        crew.folder.verify(file)
+        file = folder.round(each) / "lessons.jsonl"
+        folder.verify(file)
         lessons += read_records(file, Lesson)
     return lessons

@@ -1,16 +1,20 @@
 """The teacher's part of a round before curation: what is weak, who writes how much for it, and what came of it.
 
 Nodes call these; each leaves its artifact in the round's folder by `once`, so that a killed run finds what was done. When
-the budget does not suffice for naming weaknesses, the eval set's own skills name them.
+the budget does not suffice for naming weaknesses, the eval set's own skills name them. Everything here is done ground by ground
+(`loops.folds`): in a cross-fitted run no weakness, prompt or expected gain knows more than one fold.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from loops.crew import Crew
+from loops.crossfit import mined_file
+from loops.folds import Ground, grounds, home
 from loops.learning import round_file
 from loops.run_folder import digest
 from loops.state import State
@@ -21,47 +25,101 @@ from teacher.errors import BudgetSpent
 from teacher.generate import Order, plan_orders, read_candidates, rephrased_candidates
 from teacher.naming import BATCH, Name, chosen, joined, merged, name_requests, read_names
 from teacher.requests import Answer, Reply
-from teacher.shares import Past, Terms, expected_gains, give_lessons, lessons_so_far
+from teacher.shares import Past, Terms, expected_gains, give_lessons, lessons_so_far, share_out
 
 
 def weaknesses_of(crew: Crew, state: State, failures: Sequence[Failure]) -> list[Weakness]:
     """The round's weaknesses, each with its share of the lessons; found unless they are there."""
-    target, past = round_file(crew, state.round, "weaknesses.jsonl"), past_rounds(crew, state.round)
+    target, parts = round_file(crew, state.round, "weaknesses.jsonl"), grounds(crew)
+    past = {part.number: past_rounds(crew, state.round, part) for part in parts}
     settings = crew.settings
     inputs = {"failures": digest([one.model_dump() for one in failures]), "task": crew.sheet().model_dump(),
-              "seeds": digest([seed.model_dump() for seed in crew.evals.seeds]),
-              "past": digest([[one.model_dump() for one in (*each.weaknesses, *each.after)] for each in past]),
+              "seeds": digest([[seed.model_dump() for seed in part.seeds] for part in parts]),
+              "past": digest([[one.model_dump() for one in (*each.weaknesses, *each.after)]
+                              for rounds in past.values() for each in rounds]),
               "generate": settings.generate.model_dump(), "named": settings.mine.named,
               "teacher": settings.teacher.model}  # fmt: skip
 
     def make() -> None:
-        earlier = [one.name for each in past for one in each.weaknesses if not one.name.endswith(STAND_IN)]
-        found = find_weaknesses(crew.sheet(), failures, names_for(crew, state, failures, earlier), state.round)
-        names = [weakness.name for weakness in found]
-        gains = expected_gains(found, crew.evals.seeds, past)
-        wanted = settings.generate
-        terms = Terms(wanted.lessons, wanted.per_request, wanted.explore)
-        write_records(target, give_lessons(found, gains, lessons_so_far(names, past), terms))
+        named = slices_of(settings.mine.named, len(parts))
+        found = [
+            found_on(crew, state, part, failures, past[part.number], most)
+            for part, most in zip(parts, named, strict=True)
+        ]
+        write_records(target, numbered(state.round, shared(crew, [one for one in found if one.weaknesses])))
 
     crew.folder.once(target, inputs, make)
     return read_records(target, Weakness)
 
 
-def past_rounds(crew: Crew, number: int) -> list[Past]:
-    """What earlier rounds found and how the seeds were answered when next mined."""
+@dataclass(frozen=True)
+class Found:
+    """What is weak on one ground, and what lessons for it may be worth."""
+
+    weaknesses: list[Weakness]
+    """Without lessons yet."""
+    gains: list[float]
+    """Of each, in failures that would flip."""
+    so_far: list[int]
+    """Lessons asked for each in earlier rounds."""
+
+
+def found_on(
+    crew: Crew, state: State, part: Ground, failures: Sequence[Failure], past: Sequence[Past], most: int
+) -> Found:
+    """The weaknesses of one ground. `most`: failures that the teacher may be asked to name."""
+    here = [one for one in failures if part.holds(one.seed.id)]
+    earlier = [one.name for each in past for one in each.weaknesses if not one.name.endswith(STAND_IN)]
+    found = find_weaknesses(crew.sheet(), here, names_for(crew, state, here, earlier, most), state.round)
+    names = [weakness.name for weakness in found]
+    return Found(found, expected_gains(found, part.seeds, past), lessons_so_far(names, past))
+
+
+def shared(crew: Crew, found: Sequence[Found]) -> list[Weakness]:
+    """The round's lessons shared out over the grounds by expected gain, and on each over its weaknesses."""
+    wanted = crew.settings.generate
+    totals = share_out([sum(one.gains) for one in found], wanted.lessons, wanted.per_request)
     return [
-        Past(
-            tuple(read_records(round_file(crew, each, "weaknesses.jsonl"), Weakness)),
-            tuple(read_records(round_file(crew, each + 1, "attempts.mine.jsonl"), Attempt)),
+        weakness
+        for one, total in zip(found, totals, strict=True)
+        for weakness in give_lessons(
+            one.weaknesses, one.gains, one.so_far, Terms(total, wanted.per_request, wanted.explore)
         )
-        for each in range(1, number)
     ]
 
 
-def names_for(crew: Crew, state: State, failures: Sequence[Failure], earlier: Sequence[str]) -> dict[str, Name]:
+def numbered(round_number: int, weaknesses: Sequence[Weakness]) -> list[Weakness]:
+    """The weaknesses of all grounds, with a number each that none else has."""
+    return [
+        one.model_copy(update={"id": f"{round_number:03d}-{number:02d}"}) for number, one in enumerate(weaknesses, 1)
+    ]
+
+
+def slices_of(total: int, parts: int) -> list[int]:
+    """`total` in so many parts, as even as they come."""
+    return [total // parts + (at < total % parts) for at in range(parts)]
+
+
+def past_rounds(crew: Crew, number: int, part: Ground) -> list[Past]:
+    """What earlier rounds found on a ground, and how its seeds were answered when next mined."""
+    return [
+        Past(
+            tuple(
+                one for one in read_records(round_file(crew, each, "weaknesses.jsonl"), Weakness)
+                if part.holds(one.failures[0].seed.id)
+            ),
+            tuple(one for one in read_records(mined_file(crew, each + 1), Attempt) if part.holds(one.item_id)),
+        )
+        for each in range(1, number)
+    ]  # fmt: skip
+
+
+def names_for(
+    crew: Crew, state: State, failures: Sequence[Failure], earlier: Sequence[str], most: int
+) -> dict[str, Name]:
     """What each failure lacks, by seed, as the teacher names it; nothing where labels or the eval set's skills say it."""
     skilled = crew.sheet().own_choices and all(one.seed.skill for one in failures)
-    asked = chosen(failures, crew.settings.mine.named)
+    asked = chosen(failures, most)
     if crew.sheet().labels or skilled or not asked:
         return {}
     try:
@@ -90,10 +148,15 @@ def ask_names(crew: Crew, state: State, asked: Sequence[Failure]) -> list[Answer
 
 
 def candidates_of(crew: Crew, state: State, weaknesses: Sequence[Weakness]) -> None:
-    """Have the round's candidates written, unless they are there. Raises BudgetSpent."""
-    sheet, settings = crew.sheet(), crew.settings.generate
-    orders = plan_orders(sheet, weaknesses, settings, state.round, crew.settings.seed, crew.evals.seeds)
-    free, wanted = rephrased_candidates(sheet, weaknesses, settings, state.round, crew.settings.seed)
+    """Have the round's candidates written, unless they are there. Raises BudgetSpent, and RunError for a prompt of two folds."""
+    parts, orders, free, wanted = grounds(crew), list[Order](), list[Candidate](), 0
+    for part in parts:
+        here = [one for one in weaknesses if home(parts, one.failures[0].seed.id) == part]
+        planned = (crew.sheet(), here, crew.settings.generate, state.round, part.draw(crew.settings.seed))
+        if here:
+            orders += kept_inside(part, plan_orders(*planned, part.seeds))
+            rephrased, count = rephrased_candidates(*planned)
+            free, wanted = [*free, *rephrased], wanted + count
     target = round_file(crew, state.round, "candidates.jsonl")
     inputs: dict[str, Any] = {
         "orders": [one.request.model_dump() for one in orders], "filed": [_filed(one) for one in orders],
@@ -106,6 +169,15 @@ def candidates_of(crew: Crew, state: State, weaknesses: Sequence[Weakness]) -> N
         write_records(target, [*ask_for(crew, state, orders), *free])
 
     crew.folder.once(target, inputs, make)
+
+
+def kept_inside(part: Ground, orders: Sequence[Order]) -> list[Order]:
+    """The orders, none of which shows a seed from outside. Raises RunError before anything is sent."""
+    for order in orders:
+        part.check(
+            f"A request for lessons ({order.want.strategy})", [one.id for one in (order.want.parent, *order.want.shown)]
+        )
+    return list(orders)
 
 
 def _filed(order: Order) -> list[Any]:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from loops.adopting import adopted
+from loops.adopting import adopted, one_round
 from loops.claims import model_sentence
 from loops.control import arms_claim, train_arms
 from loops.crew import Crew
+from loops.crossfit import examine_folds, full_students, mined_file, train_folds, untouched
 from loops.decide import StopReason, decide
+from loops.events import CROSS_FITTED, SELECT
+from loops.folds import grounds, home
 from loops.judging import judge, keep
 from loops.learning import (
     Exam,
@@ -32,7 +35,7 @@ from loops.lessons import candidates_of, weaknesses_of
 from loops.openings import record_opening
 from loops.retraining import lessons_claim, retrained
 from loops.review import open_docket
-from loops.run_folder import content_hash, digest, point_best
+from loops.run_folder import ATTEMPTS, content_hash, digest, point_best
 from loops.state import State
 from loops.stats import compare
 from loops.teaching import budgeted, check_teacher
@@ -45,25 +48,34 @@ Update = dict[str, Any]
 
 
 def baseline(state: State, crew: Crew) -> Update:
-    """The untouched student on `select`, without and with worked examples, and the teacher itself on seeds."""
+    """The untouched student on what decides, without and with worked examples, and the teacher itself on seeds."""
     items = crew.evals.held_out.select()
     for name, lead in (("zero-shot", zero_shot(crew)), ("few-shot", few_shot(crew))):
+        if state.cross_fit:
+            say_score(crew, state, name, "mine", untouched(state, crew, name))
+            continue
         target = crew.folder.path / "baseline" / f"attempts.{name}.select.jsonl"
         say_score(crew, state, name, "select", examined(crew, state, Exam(name, "select", items, target, lead=lead)))
-    if crew.settings.teacher.check_items:
+    if crew.settings.teacher.check_items and not state.adopt:
         return check_teacher(crew, state)
     return {}
 
 
 def train(state: State, crew: Crew) -> Update:
-    """Fine-tune from the base on the seeds and every lesson accepted so far."""
+    """Fine-tune from the base on the seeds and every lesson accepted so far; cross-fitted, once for each fold."""
+    if state.cross_fit:
+        train_folds(state, crew)
+        return {}
     examples = round_examples(crew, state.round)
     fit(crew, state, f"round {state.round}", examples, round_file(crew, state.round, "adapter"))
     return {}
 
 
 def evaluate(state: State, crew: Crew) -> Update:
-    """Examine this round's student on `select`."""
+    """Examine this round's student on `select`; cross-fitted, each fold's student on the fold it has not met."""
+    if state.cross_fit:
+        say_score(crew, state, student_name(state.round), "mine", examine_folds(state, crew))
+        return {}
     name, target = student_name(state.round), round_file(crew, state.round, "attempts.select.jsonl")
     exam = Exam(name, "select", crew.evals.held_out.select(), target, round_file(crew, state.round, "adapter"))
     say_score(crew, state, name, "select", examined(crew, state, exam))
@@ -71,12 +83,13 @@ def evaluate(state: State, crew: Crew) -> Update:
 
 
 def decide_round(state: State, crew: Crew) -> Update:
-    """Keep the best round on `select`; go on, or stop and say why."""
-    rounds = [
-        read_records(round_file(crew, number, "attempts.select.jsonl"), Attempt) for number in range(state.round + 1)
-    ]
-    skills = {item.id: item.skill for item in crew.evals.held_out.select()}
-    decision = decide(rounds, skills, crew.settings.stop, StopReason(state.stop) if state.stop else None)
+    """Keep the best round on what decides; go on, or stop and say why."""
+    name, where = (ATTEMPTS, CROSS_FITTED) if state.cross_fit else ("attempts.select.jsonl", SELECT)
+    rounds = [read_records(round_file(crew, number, name), Attempt) for number in range(state.round + 1)]
+    items = crew.evals.seeds if state.cross_fit else crew.evals.held_out.select()
+    skills = {item.id: item.skill for item in items}
+    stop = one_round(crew.settings.stop) if state.adopt else crew.settings.stop
+    decision = decide(rounds, skills, stop, StopReason(state.stop) if state.stop else None, where)
     write_json(crew.folder.round(state.round) / "decision.json", decision.model_dump(mode="json"))
     point_best(crew.folder, decision.best)
     tell_decision(crew, state.round, decision)
@@ -86,9 +99,12 @@ def decide_round(state: State, crew: Crew) -> Update:
 def mine(state: State, crew: Crew) -> Update:
     """Begin a teaching round: find the seeds the present student gets wrong, each examined out of fold."""
     number = state.round + 1
-    here = state.model_copy(update={"round": number})
-    attempts = mine_attempts(here, crew)
-    say_score(crew, here, "out of fold", "mine", attempts)
+    if state.cross_fit:  # what the last round was compared by is out of fold already
+        attempts = read_records(mined_file(crew, number), Attempt)
+    else:
+        here = state.model_copy(update={"round": number})
+        attempts = mine_attempts(here, crew)
+        say_score(crew, here, "out of fold", "mine", attempts)
     failures = failures_of(crew, attempts)
     for text in remedies(crew.evals.spec, crew.evals.seeds, attempts):
         crew.emit("note", text=text)
@@ -100,10 +116,11 @@ def mine(state: State, crew: Crew) -> Update:
 
 def diagnose(state: State, crew: Crew) -> Update:
     """Group the failures into weaknesses and share out the round's lessons."""
-    attempts = read_records(round_file(crew, state.round, "attempts.mine.jsonl"), Attempt)
+    attempts, parts = read_records(mined_file(crew, state.round), Attempt), grounds(crew)
     for weakness in weaknesses_of(crew, state, failures_of(crew, attempts)):
+        name = weakness.name + home(parts, weakness.failures[0].seed.id).aside
         crew.emit(
-            "weakness", round=state.round, id=weakness.id, name=weakness.name, failures=len(weakness.failures),
+            "weakness", round=state.round, id=weakness.id, name=name, failures=len(weakness.failures),
             lessons=weakness.lessons,
         )  # fmt: skip
     return {}
@@ -159,11 +176,16 @@ def adopt(state: State, crew: Crew) -> Update:
 
 def control(state: State, crew: Crew) -> Update:
     """Train the control arms: what the best round is compared with besides the seed-only student."""
-    return budgeted(crew, state, lambda: train_arms(state, crew))
+    if state.cross_fit:  # arms are compared with students of all seeds
+        full_students(state, crew)
+    train_arms(state, crew)
+    return {}
 
 
 def claim(state: State, crew: Crew) -> Update:
     """Open `test` once, after every choice is frozen: untouched, seed-only and best student, and the paired claim."""
+    if state.cross_fit:
+        full_students(state, crew)
     again = retrained(state, crew)
     seen = record_opening(crew.folder, crew.evals.fingerprint)
     if seen:
@@ -177,13 +199,14 @@ def claim(state: State, crew: Crew) -> Update:
         say_score(crew, here, exam.name, "test", results[exam.name])
     seed_only = results["seed-only"]
     comparison = compare(results.get("best", seed_only), seed_only)
-    sentence = model_sentence(comparison, state.best)
-    record = {"best": state.best, **comparison.model_dump(), "sentence": sentence, "test_seen_before_by": seen}
+    sentence = model_sentence(comparison, state.best, chosen_on=CROSS_FITTED if state.cross_fit else SELECT)
+    record: Update = {"best": state.best, **comparison.model_dump(), "sentence": sentence, "test_seen_before_by": seen}
     if state.control:
-        record["controls"] = arms_claim(state, crew, items, results)
+        record |= arms_claim(state, crew, items, again, results.get("best", seed_only))
     if again:
         record["lessons"] = lessons_claim(state, crew, items, again, (results["best"], seed_only))
     write_json(crew.folder.path / "claim" / "claim.json", record)
     crew.emit("claim", best=state.best, against="seed-only", n=comparison.n, gain=comparison.gain, low=comparison.low,
-              high=comparison.high, p=comparison.p, sentence=sentence)  # fmt: skip
+              high=comparison.high, p=comparison.p,
+              sentence=" ".join([sentence, *(one["sentence"] for one in record.get("controls", []))]))  # fmt: skip
     return {"claimed": True}

@@ -8,14 +8,23 @@ from __future__ import annotations
 import json
 import os
 import time
+from pathlib import Path
 
 from loops.run_folder import RunFolder
+
+RECORD = "test-openings.jsonl"
+
+
+def openings(runs: Path, fingerprint: str) -> list[str]:
+    """Who has opened the split, oldest first, by the record in the folder of the runs."""
+    record = runs / RECORD
+    return _names(record.read_text(encoding="utf-8") if record.exists() else "", fingerprint)
 
 
 def record_opening(folder: RunFolder, fingerprint: str) -> list[str]:
     """Write down that this run opens the split; returns the other runs that did so before, oldest first."""
-    record = folder.path.parent / "test-openings.jsonl"
-    earlier = _names(record.read_text(encoding="utf-8") if record.exists() else "", fingerprint)
+    record = folder.path.parent / RECORD
+    earlier = openings(folder.path.parent, fingerprint)
     if folder.name not in earlier:
         line = json.dumps({"split": fingerprint, "run": folder.name, "time": round(time.time())})
         with record.open("a", encoding="utf-8") as handle:

@@ -48,6 +48,13 @@ def lessons_claim(
     return {**gain.model_dump(), "shown": gain.shown, "sentence": sentence}
 
 
+def best_attempts(
+    state: State, crew: Crew, items: Sequence[HeldOutItem], again: Sequence[Pair]
+) -> list[list[Attempt]]:  # fmt: skip
+    """What each further training of the best round's data answered."""
+    return [_attempts(state, crew, items, best) for best, _ in again]
+
+
 def _attempts(state: State, crew: Crew, items: Sequence[HeldOutItem], adapter: Path) -> list[Attempt]:
     name = f"{adapter.name}, {adapter.parent.name.replace('-', ' ')}"
     target = adapter.parent / f"attempts.{adapter.name}.test.jsonl"

@@ -24,6 +24,9 @@ from loops.settings import RunSettings
 from loops.state import GRAPH_VERSION
 from student.records import sync_folder, write_json, write_text
 
+ATTEMPTS = "attempts.cross-fit.jsonl"
+"""The attempts that decide about a round of a cross-fitted run: every seed once, in the order of the eval set."""
+
 
 class RunError(Exception):
     """Something is wrong with a run or its folder that a person can mend: says what, where, and what to do."""
@@ -111,13 +114,16 @@ class RunFolder:
 
     def once(self, target: Path, inputs: dict[str, Any], make: Callable[[], None]) -> bool:
         """Make `target` unless it was made from these inputs and is intact. Returns whether it was there already."""
-        key = digest(inputs)
-        manifest = target.parent / "made" / f"{target.name}.json"
-        if _intact(manifest, target, key):
+        if self.holds(target, inputs):
             return True
         make()
-        write_json(manifest, {"inputs": key, "bytes": content_hash(target)})
+        manifest = target.parent / "made" / f"{target.name}.json"
+        write_json(manifest, {"inputs": digest(inputs), "bytes": content_hash(target)})
         return False
+
+    def holds(self, target: Path, inputs: dict[str, Any]) -> bool:
+        """Whether `target` was made from these inputs and is intact."""
+        return _intact(target.parent / "made" / f"{target.name}.json", target, digest(inputs))
 
     def verify(self, target: Path) -> None:
         """Raises RunError when a finished artifact is no longer what was made."""

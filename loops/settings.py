@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field
 
 from student.records import Record
-from student.settings import Lora, TrainSettings
+from student.settings import Launch, Lora, TrainSettings
 from teacher.curate import CurateSettings
 from teacher.generate import GenerateSettings
 
@@ -25,6 +25,17 @@ class StudentSettings(Record):
     """The adapter's shape."""
     shots: int = Field(default=8, ge=0)
     """Worked examples shown to the untouched student in its few-shot examination."""
+    launcher: Literal["none", "accelerate"] = "none"
+    """`accelerate`: train and examine in several processes under `accelerate launch` (data parallel)."""
+    processes: int = Field(default=1, ge=1)
+    """With `launcher: accelerate`: how many processes; on GPUs one for each."""
+    accelerate_config: str | None = None
+    """With `launcher: accelerate`: a config file that `accelerate config` wrote; null: plain data parallel on this machine."""
+
+    @property
+    def launch(self) -> Launch:
+        """How the student's process is started."""
+        return Launch(launcher=self.launcher, processes=self.processes, accelerate_config=self.accelerate_config)
 
 
 class TeacherSettings(Record):

@@ -3,15 +3,21 @@
 Three witnesses: the teacher asked afresh, the nearest seeds, and the last round's own student. What each is worth is learned on
 the seeds: by the teacher's answers of the baseline, by leaving each seed out, and by the students of the other folds. Of a
 student examined on what it was trained on nothing can be learned, so such a one is not heard.
+
+In a cross-fitted run each candidate has witnesses of its own fold: the nearest seeds of that fold, and what all are worth is learned
+there. No student is heard: whichever one does not know the candidate's fold was trained on the others, and what it
+says would carry them into a lesson that the students examined on those others learn from.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from loops.crew import Crew
+from loops.folds import Ground
 from loops.learning import machine, round_file
 from loops.run_folder import content_hash
 from loops.state import State
@@ -38,23 +44,24 @@ def evidence(crew: Crew, state: State) -> dict[str, Any]:
 
 
 def statements_on(
-    crew: Crew, state: State, candidates: Sequence[Candidate], draws: Sequence[Draws]
+    crew: Crew, state: State, part: Ground, candidates: Sequence[Candidate], draws: Sequence[Draws]
 ) -> dict[str, list[str]]:
-    """What each witness says about each of these candidates, by the witness's name. `draws`: the teacher's answers."""
+    """What each witness of a ground says about each of its candidates, by the witness's name. `draws`: the teacher's answers."""
     if not candidates:
         return {}
     agree, both = crew.settings.curate.agree, zip(candidates, draws, strict=True)
     found = {TEACHER: [_choice(crew, one.choices, agreed(said, agree, crew.same_answer)) for one, said in both]}
     if common_choices(crew.evals.seeds):
-        found[NEAREST] = NearestSeeds(crew.evals.seeds).labels([one.prompt for one in candidates])
-    if crew.settings.mine.how != "resubstitution" and _student(crew, state).exists():
+        found[NEAREST] = NearestSeeds(part.seeds).labels([one.prompt for one in candidates])
+    met_all, places = crew.settings.mine.how == "resubstitution", (_student, _student_on_seeds)
+    if not (part.is_fold or met_all) and all(place(crew, state).exists() for place in places):
         found[STUDENT] = _student_says(crew, state, candidates)
     return found
 
 
-def known_witness(crew: Crew, state: State, name: str) -> Witness:
-    """A witness, by what it said about the seeds."""
-    seeds = crew.evals.seeds
+def known_witness(crew: Crew, state: State, name: str, part: Ground) -> Witness:
+    """A witness, by what it said about the seeds of a ground."""
+    seeds = part.seeds
     if name == NEAREST:
         said = NearestSeeds(seeds).leave_one_out()
         return witness(name, [Report(truth=seed.answer, said=one) for seed, one in zip(seeds, said, strict=True)])
@@ -63,6 +70,19 @@ def known_witness(crew: Crew, state: State, name: str) -> Witness:
     attempts = read_records(place, Attempt) if place.exists() else []
     known = [(by_id[one.item_id], one.output) for one in attempts if one.item_id in by_id]
     return witness(name, [Report(truth=seed.answer, said=_choice(crew, seed.choices, said)) for seed, said in known])
+
+
+def pooled(witnesses: Sequence[Witness]) -> list[Witness]:
+    """Witnesses of one name as one, for a person: what they said about the seeds of all grounds."""
+    found: list[Witness] = []
+    for name in dict.fromkeys(one.name for one in witnesses):
+        alike, table = [one for one in witnesses if one.name == name], dict[str, Counter[str]]()
+        for truth, row in ((truth, row) for one in alike for truth, row in one.table.items()):
+            table.setdefault(truth, Counter()).update(row)
+        counts = {truth: dict(row) for truth, row in table.items()}
+        asked, right = sum(one.asked for one in alike), sum(one.right for one in alike)
+        found.append(Witness(name=name, asked=asked, right=right, table=counts))
+    return found
 
 
 def _choice(crew: Crew, choices: Sequence[str], answer: str | None) -> str:

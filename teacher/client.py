@@ -7,6 +7,7 @@ outlives a batch is kept here: the pace that suits the server, and the counts.
 
 from __future__ import annotations
 
+import copy
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -54,6 +55,13 @@ class Client:
         self.retries: Counter[str] = Counter()
         """Attempts that brought no reply, by reason."""
         self._told: set[str] = set()
+        self._filed: tuple[int, str] | None = None
+
+    def apart(self, round: int, tag: str) -> Client:
+        """The same teacher, ledger and pace; what is asked through it is filed under this round and tag."""
+        other = copy.copy(self)
+        other._filed = (round, tag)
+        return other
 
     def ask_all(
         self,
@@ -67,8 +75,11 @@ class Client:
         Raises TeacherUnusable, BudgetSpent or Stopped once nothing is in flight any more; what was answered until then
         is in the ledger, and asking the same again goes on from there.
         """
+        number, tag = self._filed or (round, None)
+        if tag is not None:
+            requests = [one.model_copy(update={"tag": tag}) for one in requests]
         patience = Patience(self.deadline_seconds, self.max_attempts, self.answered)
-        return Batch(self, requests, round, on_done or (lambda place, answer: None), patience).run()
+        return Batch(self, requests, number, on_done or (lambda place, answer: None), patience).run()
 
     def note_once(self, about: str, text: str) -> None:
         """Say something a person should know, but not for every reply it is true of."""

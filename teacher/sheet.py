@@ -6,6 +6,9 @@ from pydantic import Field
 
 from student.records import Record
 
+ANSWER_TOKENS = 160
+"""How long a teacher's own answer may be, where the task does not say that answers are longer."""
+
 
 class TaskSheet(Record):
     """The task as one would explain it to a person."""
@@ -20,5 +23,5 @@ class TaskSheet(Record):
     """What belongs to each label, said again where a request names one; empty where that is not known."""
     own_choices: bool = False
     """Whether every item has choices of its own."""
-    answer_tokens: int = 160
+    answer_tokens: int = ANSWER_TOKENS
     """For written answers: how long the teacher's own answer may be."""

@@ -15,9 +15,9 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from agent.console import JsonLines, LiveScreen, Pipe, PlainLines, Quiet, choose_ui, frame
+from agent.plots import ASCII, UNICODE
 from agent.progress import RunView
 from agent.safe import clip, safe
-from agent.tables import ASCII, UNICODE
 from loops.events import Event, read_events
 
 ROOT = Path(__file__).parent.parent

@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from dry_run import ERRANDS, command_line, table_student, words
@@ -24,12 +25,19 @@ from loops.power import smallest_gain
 from loops.run_folder import RunFolder
 
 Z = 1.959963984540054
+ARMS = {
+    "untargeted, equal spend": "equal-spend",
+    "untargeted, equal number": "equal-number",
+    "seeds, as many steps": "equal-steps",
+}
+INVENTED = 0.0001
+"""The p of runs that are made up for a test."""
 NAMES = {"zero-shot": "untouched zero-shot", "few-shot": "untouched few-shot"}
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of the loop itself, with a table for a student."""
+    """A finished run of the loop itself with control arms, and a table for a student."""
     runs = tmp_path_factory.mktemp("runs")
     with table_student():
         changes = {
@@ -38,13 +46,32 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "budget__prompt_price": "1",
             "budget__completion_price": "2",
         }
-        assert command_line(words("run", "--ui", "quiet", "--name", "errands", runs=runs, **changes)) == 0
+        assert command_line(words("run", "--control", "--ui", "quiet", "--name", "errands", runs=runs, **changes)) == 0
     return runs / "errands-1"
 
 
 def test_every_number_is_counted_again_from_a_run_of_the_loop(run: Path) -> None:
     shops = {row["id"]: row["shop"] for row in lines(ERRANDS.parent / "items.jsonl")}
     same(facts_of(RunFolder(run)).model_dump(mode="json"), recount(run, shops))
+
+
+def test_the_intervals_of_the_claim_and_of_control_arms_are_those_of_a_bootstrap_over_items(run: Path) -> None:
+    claim, best = load(run / "claim" / "claim.json"), rights(run / "claim" / "attempts.best.test.jsonl")
+    assert len(claim["controls"]) == len(ARMS)
+    draw = np.random.default_rng(9)
+    for one, path in [
+        (claim, run / "claim" / "attempts.seed-only.test.jsonl"),
+        *zip(claim["controls"], arm_files(run), strict=True),
+    ]:
+        old = rights(path)
+        changes = np.array([best[item] - old[item] for item in old], dtype=float)
+        if not changes.any():
+            assert [one["low"], one["high"]] == pytest.approx([-3 / len(changes), 3 / len(changes)], abs=1e-6)
+            continue
+        means = draw.choice(changes, (20_000, len(changes))).mean(axis=1)
+        assert [one["low"], one["high"]] == pytest.approx(
+            list(np.quantile(means, [0.025, 0.975])), abs=0.5 / len(changes) + 1e-6
+        )
 
 
 def test_every_number_is_counted_again_from_a_larger_run(tmp_path: Path) -> None:
@@ -122,7 +149,7 @@ def recount(run: Path, skills: dict[str, str]) -> dict[str, Any]:
         "fingerprint": config["evals_fingerprint"], "chance": begun["chance"], "status": ended["status"],
         "splits": {name: len(splits[name]) for name in ("mine", "select", "test")}, "reason": ended["reason"],
         "sentence": ended["sentence"], "began": happened[0]["time"], "ended": happened[-1]["time"],
-        "claim": {"controls": [], "lessons": None, **claim}, "best": claim["best"], "least_gain": recount_power(run),
+        "claim": recount_claim(run, claim), "best": claim["best"], "least_gain": recount_power(run),
         "exams": recount_exams(run, rounds, claim["best"]), "rounds": [recount_round(run, place, config, splits) for place in rounds],
         "skills": recount_skills(run, skills), "fates": recount_fates(run, rounds, claim["best"]),
         "weaknesses": [one for place in taught for one in recount_weak(place, rounds)], "flips": recount_flips(taught),
@@ -132,6 +159,55 @@ def recount(run: Path, skills: dict[str, str]) -> dict[str, Any]:
         "settings": dict(flat(config)), "machine": {key: str(value) for key, value in machine.items()}, "prompts": prompts,
         "missing": recount_missing(run),
     }  # fmt: skip
+
+
+def arm_files(run: Path) -> list[Path]:
+    return [run / "control" / folder / "attempts.test.jsonl" for folder in ARMS.values()]
+
+
+def recount_claim(run: Path, claim: dict[str, Any]) -> dict[str, Any]:
+    """The claim, and the best student against every arm, counted again; intervals have a test of their own."""
+    best = rights(run / "claim" / ("attempts.best.test.jsonl" if claim["best"] else "attempts.seed-only.test.jsonl"))
+    counted = {**claim, **paired(best, rights(run / "claim" / "attempts.seed-only.test.jsonl"), claim)}
+    arms = zip(claim.get("controls", []), ARMS.items(), arm_files(run), strict=False)
+    controls = [recount_arm(run, one, name, paired(best, rights(path), one)) for one, (name, _), path in arms]
+    return {"lessons": None, "controls_missing": {}, **counted, "controls": controls}
+
+
+def paired(new: dict[str, bool], old: dict[str, bool], told: dict[str, Any]) -> dict[str, Any]:
+    up, down = sum(new[i] > old[i] for i in new), sum(new[i] < old[i] for i in new)
+    tail = sum(math.comb(up + down, k) for k in range(min(up, down) + 1)) / 2 ** (up + down)
+    whole = {"p": told["p"]} if told["p"] == INVENTED else {"p": min(1.0, 2 * tail)}
+    return {"n": len(new), "gain": (up - down) / len(new), "gained": up, "lost": down, **whole}
+
+
+def recount_arm(run: Path, told: dict[str, Any], name: str, numbers: dict[str, Any]) -> dict[str, Any]:
+    """What an arm learned and cost, from its files and from the ledger's own rows."""
+    place, lessons = run / "control" / ARMS[name], lines(run / "control" / ARMS[name] / "lessons.jsonl")
+    batches = [lines(path) for path in sorted(run.glob("control/untargeted/*/candidates.jsonl"))]
+    db = sqlite3.connect(run / "ledger.sqlite")
+    cost = dict(
+        db.execute("SELECT key, prompt_tokens + completion_tokens FROM requests WHERE round = -1 AND purpose = 'write'")
+    )
+    taught = "SELECT SUM(prompt_tokens + completion_tokens) FROM requests WHERE round BETWEEN 1 AND ?"
+    best = load(run / "claim" / "claim.json")["best"]
+    places = [run / "rounds" / f"{at:03d}" for at in range(1, best + 1)]
+    wanted = {
+        "tokens": db.execute(taught, (best,)).fetchone()[0],
+        "lessons": sum(len(lines(each / "lessons.jsonl")) for each in places),
+        "steps": load(places[-1] / "adapter" / "training.json")["steps"],
+    }
+    db.close()
+    size = {
+        "tokens": told["size"]["tokens"],
+        "lessons": len(lessons),
+        "steps": load(place / "adapter" / "training.json")["steps"],
+    }
+    written = sum(cost[key] for key in dict.fromkeys(row["request_key"] for row in lessons))
+    assert written <= size["tokens"] <= wanted["tokens"] or name != "untargeted, equal spend"
+    assert {row["id"] for row in lessons} <= {row["id"] for batch in batches for row in batch}
+    kept = {key: value for key, value in told.items() if key != "shown"}
+    return {**kept, **numbers, "name": name, "size": size, "wanted": wanted, "lessons": None}
 
 
 def recount_power(run: Path) -> float | None:
@@ -159,7 +235,7 @@ def recount_exams(run: Path, rounds: list[Path], best: int) -> list[dict[str, An
     kept = rights(run / "claim" / ("attempts.best.test.jsonl" if best else "attempts.seed-only.test.jsonl"))
 
     def exam(who: str, at: int | None, split: str, path: Path) -> dict[str, Any]:
-        ahead = change(kept, rights(path)) if split == "test" and at is None else None
+        ahead = change(kept, rights(path)) if split == "test" and who in NAMES.values() else None
         return {"who": who, "round": at, "split": split, "score": score(lines(path)), "beaten_by": ahead}
 
     rows = [
@@ -170,6 +246,7 @@ def recount_exams(run: Path, rounds: list[Path], best: int) -> list[dict[str, An
     rows += [exam(name, None, "test", run / "claim" / f"attempts.{who}.test.jsonl") for who, name in NAMES.items()]
     rows.append(exam("seed-only", 0, "test", run / "claim" / "attempts.seed-only.test.jsonl"))
     rows += [exam(f"round {best}", best, "test", run / "claim" / "attempts.best.test.jsonl")] if best else []
+    rows += [exam(name, None, "test", path) for name, path in zip(ARMS, arm_files(run), strict=True) if path.exists()]
     return [*rows, exam("teacher", None, "mine", run / "baseline" / "attempts.teacher.mine.jsonl")]
 
 
@@ -339,7 +416,9 @@ def recount_cost(
         whole["by_purpose"] = {
             name: sum(row["charged_tokens"] for row in rows if row["purpose"] == name) for name in purposes
         }
-    tokens, money = (whole["tokens"], whole["money"]) if whole else (None, None)
+    own = totals([row for row in rows if row["round"] != -1]) if rows else None
+    tokens, money = (own["tokens"], own["money"]) if own else (None, None)
+    taught = seconds - verbs.get("control", 0.0)
     columns = {"by_purpose": "purpose", "by_strategy": "tag", "by_round": "round"}
     groups = {name: sorted({row[column] for row in rows}) for name, column in columns.items()}
     by = {
@@ -350,10 +429,10 @@ def recount_cost(
         "teacher": whole, **by,
         "retries": dict(Counter(row["reason"] for row in happened if row["event"] == "retry")), "seconds": seconds, "sessions": 1,
         "seconds_by_verb": dict(verbs), "accepted": lessons, "tokens_per_lesson": tokens / lessons if tokens is not None else None,
-        "money_per_lesson": money / lessons if money is not None else None, "seconds_per_lesson": seconds / lessons,
+        "money_per_lesson": money / lessons if money is not None else None, "seconds_per_lesson": taught / lessons,
         "tokens_per_point": tokens / points if tokens is not None and points else None,
         "money_per_point": money / points if money is not None and points else None,
-        "seconds_per_point": seconds / points if points else None,
+        "seconds_per_point": taught / points if points else None,
     }, prompts  # fmt: skip
 
 

@@ -53,24 +53,17 @@ def test_when_no_round_beat_the_seeds_nothing_is_called_a_gain(run: Path) -> Non
 
 
 def test_control_arms_and_training_seeds_are_shown_where_they_ran(run: Path) -> None:
+    sizes = {
+        "size": {"tokens": 990, "lessons": 21, "steps": 40},
+        "wanted": {"tokens": 1000, "lessons": 18, "steps": 45},
+    }
     arms = [
-        {
-            "name": "untargeted, equal spend",
-            "gain": 0.031,
-            "low": -0.004,
-            "high": 0.065,
-            "shown": False,
-            "sentence": "Against untargeted: no.",
-        },
-        {
-            "name": "seeds, as many steps",
-            "gain": 0.09,
-            "low": 0.05,
-            "high": 0.13,
-            "shown": True,
-            "sentence": "Against more steps: yes.",
-        },
-    ]
+        {"name": "untargeted, equal spend", "n": 60, "gain": 0.031, "low": -0.004, "high": 0.065, "gained": 4, "lost": 2, "p": 0.69,
+         "sentence": "Against untargeted: no.", **sizes},
+        {"name": "seeds, as many steps", "n": 60, "gain": 0.09, "low": 0.05, "high": 0.13, "gained": 8, "lost": 0, "p": 0.008,
+         "sentence": "Against more steps: yes.", **sizes},
+    ]  # fmt: skip
+    missing = {"untargeted, equal number": "The budget is spent."}
     several = {
         "seeds": 5,
         "n": 60,
@@ -80,16 +73,22 @@ def test_control_arms_and_training_seeds_are_shown_where_they_ran(run: Path) -> 
         "p": 0.02,
         "per_seed": [0.1, 0.1, 0.1, 0.1, 0.1],
     }
-    change_json(run / "claim" / "claim.json", controls=arms, lessons=several, something_newer=1)
+    change_json(
+        run / "claim" / "claim.json", controls=arms, controls_missing=missing, lessons=several, something_newer=1
+    )
     page, _, _ = report(run)
     text = page.text()
     assert (
         "Shown on test: the lessons up to round 2 help against seeds alone: +10.0 points (95 % CI +2.0 to +18.0)"
         in text
     )
-    assert ["untargeted, equal spend", "+3.1 (-0.4 to +6.5)", "not shown"] in page.rows()
+    size = ["990 of 1,000", "21 of 18", "40 of 45"]
+    assert ["untargeted, equal spend", "+3.1 (-0.4 to +6.5)", "not shown", *size] in page.rows()
+    first = page.text("section").partition("Shown on test: the lessons")[0]
+    assert "Against untargeted: no. Against more steps: yes." in first, "the first line names every arm"
     shown, _, open_ = text.partition("What this does not show")
     assert "Against more steps: yes." in shown.partition("What this shows")[2] and "Against untargeted: no." in open_
+    assert "stands against untargeted, equal number: that control arm is missing. The budget is spent." in text
     assert "no control arm ran" not in text and "each side was trained once" not in text
 
 

@@ -9,19 +9,9 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
+from agent.plots import ASCII, axis, interval_bar
 from agent.progress import RunView, Score
-from agent.tables import (
-    ASCII,
-    RunRow,
-    amount,
-    axis,
-    duration,
-    interval_bar,
-    rounds_table,
-    run_row,
-    runs_table,
-    summary,
-)
+from agent.tables import RunRow, amount, duration, run_row, runs_table, summary
 from loops.events import Event, read_events
 
 SAMPLE = Path(__file__).parent / "fixtures" / "events_sample.jsonl"
@@ -78,15 +68,7 @@ def test_money_is_shown_where_it_is_known():
 def test_an_empty_view_prints():
     view = RunView()
     assert "No claim" in printed(summary(view))
-    assert "No round" in printed(rounds_table(view))
     assert "No runs" in printed(runs_table([]))
-
-
-def test_the_rounds_table_has_each_round_with_its_lessons_and_rejections():
-    rows = [words(line) for line in printed(rounds_table(RunView().replay(sample())), 140).splitlines()]
-    assert "0 101/150 67.3 % (59.5 to 74.3) 0 -" in rows
-    assert any(row.startswith("1 112/150 74.7 % (67.2 to 81.0) 33 duplicate 14,") for row in rows)
-    assert any(row.startswith("2 (best) 114/150 76.0 % (68.6 to 82.1) 60 duplicate 19,") for row in rows)
 
 
 def test_the_list_of_runs():
@@ -107,7 +89,7 @@ def test_every_line_fits_and_hostile_text_stays_text(width: int, terminal: bool)
         for e in sample()
     ]
     view = RunView().replay(events)
-    text = "".join(printed(table, width, terminal) for table in (summary(view), rounds_table(view)))
+    text = printed(summary(view), width, terminal)
     text += printed(runs_table([RunRow(bad * 5, bad * 5, 1, None, 0.0)]), width, terminal)
     assert "\x1b[2J" not in text
     assert "\u202e" not in text
@@ -115,9 +97,8 @@ def test_every_line_fits_and_hostile_text_stays_text(width: int, terminal: bool)
     assert all(cell_len(line) <= width for line in text.splitlines())
 
 
-def test_piped_tables_have_no_boxes_and_no_colour():
-    text = printed(rounds_table(RunView().replay(sample())))
-    assert text.isascii()
+def test_a_piped_list_of_runs_has_no_boxes_and_no_colour():
+    assert printed(runs_table([run_row(RunView().replay(sample()))])).isascii()
 
 
 def score(right: int, low: float, high: float, student: str = "round 1") -> Score:

@@ -15,6 +15,7 @@ import pytest
 from dry_run import command_line, events, table_student, words
 
 from loops.crew import Crew
+from loops.folds import ALL, Ground
 from loops.learning import failures_of, round_file
 from loops.lessons import candidates_of, past_rounds, weaknesses_of
 from loops.run_folder import RunFolder
@@ -198,7 +199,7 @@ def test_lessons_flow_by_what_earlier_rounds_flipped(crew_of: MakeCrew) -> None:
         round_file(crew, 2, "attempts.mine.jsonl"),
         [attempt(seed, "right" if seed.id in right else "wrong") for seed in SUMS],
     )
-    (past,) = past_rounds(crew, 2)
+    (past,) = past_rounds(crew, 2, Ground(ALL, crew.evals.seeds))
     assert past.weaknesses == tuple(before) and len(past.after) == 10
     after = {one.name: one.lessons for one in weaknesses_of(crew, State(round=2), FAILURES[:3] + FAILURES[5:])}
     assert after["carrying"] > after["small sums"] > 0

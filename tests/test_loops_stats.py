@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loops.stats import Comparison, compare, paired_bounds, score, wilson
+from loops.stats import Comparison, compare, holm, paired_bounds, score, wilson
 from student.records import Attempt, Outcome
 
 
@@ -114,3 +114,10 @@ def test_paired_bounds_are_the_formula_of_bonett_and_price() -> None:
 
 def test_nothing_is_known_of_no_items() -> None:
     assert paired_bounds(0, 0, 0) == (-1.0, 1.0)
+
+
+def test_several_p_values_are_corrected_as_holm_did_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.2]) == [0.2]
+    assert holm([0.9, 0.6]) == [1.0, 1.0]
+    assert holm([]) == []

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from student.errors import StudentError
 from student.choices import score_choices
+from student.errors import StudentError
 from student.full import FullStudent, student_of
 from student.lora import Student
 from student.models import TINY, Machine, load

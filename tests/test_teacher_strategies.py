@@ -134,6 +134,18 @@ def test_every_prompt_file_is_used_and_shown() -> None:
         assert len(version) == 8 and text.strip()
 
 
+def test_a_reply_has_room_for_items_as_long_as_the_real_ones_and_no_more_than_fits() -> None:
+    limits = dict[int, int]()
+    for words in (1, 200, 20_000):
+        worked = WRITTEN[0].model_copy(update={"answer": "step " * words})
+        target = Weakness(id="1", name="w", failures=(Failure(seed=worked, wrong_answer="x"),), lessons=2)
+        (order,) = plan_orders(OPEN, [target], GenerateSettings(), 1, 0, [worked])
+        limits[words] = order.request.max_tokens
+    assert limits[1] == 2 * 90 + 20, "short ones: what the settings say"
+    assert 2 * 300 < limits[200] < 2 * 400, "a worked answer of 200 words is no 90 tokens"
+    assert limits[20_000] == 2 * 1000 + 20
+
+
 # --- contrast
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
+import yaml
 
+from loops.crew import sheet_of
+from student.evals.load import load_evals
 from student.records import Candidate, Seed
 from teacher.answers import agreed, answer_request
 from teacher.nearest import NearestSeeds
@@ -69,6 +73,19 @@ def test_a_questions_own_choices_are_shown_and_required() -> None:
     assert '"choices": ["on", "off"]' in request.messages[-1].content
     assert request.json_schema is not None
     assert request.json_schema["properties"]["answer"]["enum"] == ["on", "off"]
+
+
+@pytest.mark.parametrize(("longest", "tokens"), [(64, 160), (256, 296)])
+def test_a_teacher_may_answer_as_long_as_the_student(tmp_path: Path, longest: int, tokens: int) -> None:
+    """A worked solution that is cut off holds no answer, and every lesson of such a task would be lost for it."""
+    spec = {"name": "sums", "source": "sums.csv", "kind": "generate", "columns": {"prompt": "q", "answer": "a"},
+            "max_new_tokens": longest, "splits": {"mine": 4, "select": 4}}  # fmt: skip
+    words = ("apples", "bridges", "candles", "doors", "engines", "feathers", "gardens", "hammers", "islands", "jars")
+    (tmp_path / "sums.csv").write_text(
+        "q,a\n" + "".join(f"How many {one} are {at}?,{at}\n" for at, one in enumerate(words))
+    )
+    (tmp_path / "evals.yaml").write_text(yaml.safe_dump(spec))
+    assert answer_request(sheet_of(load_evals(tmp_path / "evals.yaml")), "How many?").max_tokens == tokens
 
 
 @pytest.mark.parametrize(

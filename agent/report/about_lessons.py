@@ -31,13 +31,16 @@ LISTED = 24
 def failures(facts: Facts) -> Section:
     """Which failures flipped, and what had been written for them."""
     nothing = "No failure was mined a second time, so it is not known which of them turned right."
-    blocks: list[Block] = [*_flipped(facts.flips)] if facts.flips else [Paragraph(says(nothing))]
+    blocks: list[Block] = (
+        [*_flipped(facts.flips, facts.rounds[-1].number)] if facts.flips else [Paragraph(says(nothing))]
+    )
     if facts.weaknesses:
         blocks += [Heading("Weaknesses"), _weaknesses(facts)]
     return Section("failures", "Failures and lessons", tuple(blocks))
 
 
-def _flipped(flips: Flips) -> Iterator[Block]:
+def _flipped(flips: Flips, taught: int) -> Iterator[Block]:
+    """`taught`: the last round that taught."""
     yield Paragraph(says(
         "A failure counts as flipped when it is right the last time it was mined. What turned it cannot be told from that: "
         "failures without a lesson of their own are the ones to compare with."
@@ -55,12 +58,15 @@ def _flipped(flips: Flips) -> Iterator[Block]:
     )  # fmt: skip
     if flips.flipped:
         title = f"Flipped failures and their lessons ({len(flips.flipped):,} of {flips.taught_flipped:,})"
-        yield Fold(title, tuple(map(_case, flips.flipped)))
+        yield Fold(title, tuple(_case(one, taught) for one in flips.flipped))
     if flips.never:
-        yield Fold(f"Never learned ({len(flips.never):,} of {flips.never_count:,})", tuple(map(_case, flips.never)))
+        yield Fold(
+            f"Never learned ({len(flips.never):,} of {flips.never_count:,})",
+            tuple(_case(one, taught) for one in flips.never),
+        )
 
 
-def _case(one: Case) -> Example:
+def _case(one: Case, taught: int) -> Example:
     told: list[tuple[str, Line]] = [
         ("question", data(one.prompt)),
         ("right answer", data(one.answer)),
@@ -71,7 +77,8 @@ def _case(one: Case) -> Example:
     ]
     left = one.lesson_count - len(one.lessons)
     told += [("lessons", says(f"{left:,} more not shown"))] if left else []
-    seen = f", failed in round {one.failed_in}, last mined in round {one.last_in}, {plural(one.lesson_count, 'lesson')} of its own"
+    last = f"in round {one.last_in}" if one.last_in <= taught else f"after round {taught}"
+    seen = f", failed in round {one.failed_in}, last mined {last}, {plural(one.lesson_count, 'lesson')} of its own"
     return Example((Data(one.id), seen), tuple(told))
 
 

@@ -18,16 +18,21 @@ CHARTED, LISTED = 16, 60
 
 
 def by_round(facts: Facts) -> Section:
-    """Accuracy on `select`, with what to compare it with."""
+    """Accuracy on what decides, with what to compare it with."""
+    where = facts.named(facts.decides)
     examined = [(one, one.select) for one in facts.rounds if one.select]
     if not examined:
-        return Section("rounds", "Accuracy by round", (Paragraph(says("No round has been examined on select yet.")),))
-    untouched = [one for one in facts.exams if one.split == "select" and one.round is None]
+        return Section("rounds", "Accuracy by round", (Paragraph(says(f"No round has been examined on {where} yet.")),))
+    untouched = [
+        one for one in facts.exams if one.split == facts.decides and one.round is None and one.who != "teacher"
+    ]
     rows = [_round_row(one, facts.best) for one, _ in examined]
     rows += [row(one.who, right(one.score), accuracy(one.score), NOTHING, NOTHING) for one in untouched]
     columns = ("student", "right", f"accuracy {CI}", f"points against seed-only {CI}", "lessons")
-    table = Table("Students on select", columns, tuple(rows), chart=_rounds_chart(facts, examined, untouched))
-    text = "Rounds are chosen on select, which flatters the one that is kept; the gain is claimed on test."
+    table = Table(f"Students on {where}", columns, tuple(rows), chart=_rounds_chart(facts, examined, untouched))
+    text = f"Rounds are chosen on {where}, which flatters the one that is kept; the gain is claimed on test."
+    if facts.cross_fit:
+        text += " Each item is answered by a student that learned neither it nor anything made from it."
     blocks: list[Block] = [Paragraph(says(text)), table]
     if decided := [(f"Round {one.number}: ", *recorded(one.decision)) for one in facts.rounds if one.decision]:
         blocks.append(Fold("What was decided after each round", (Bullets(tuple(decided)),)))
@@ -45,7 +50,9 @@ def _rounds_chart(facts: Facts, examined: Sequence[tuple[Round, Score]], untouch
     levels = [Level(one.who, one.score.accuracy, percent(one.score.accuracy)) for one in untouched]
     if facts.chance is not None:
         levels.append(Level("guessing", facts.chance, percent(facts.chance)))
-    title = "Accuracy on select by round, with 95 % intervals; the diamond is the round that is kept"
+    title = (
+        f"Accuracy on {facts.named(facts.decides)} by round, with 95 % intervals; the diamond is the round that is kept"
+    )
     return over_rounds("by-round", title, marks, levels)
 
 
@@ -69,10 +76,12 @@ def on_test(facts: Facts) -> Section:
 
 
 def _ahead(facts: Facts, one: Exam) -> str:
-    """The claim's own interval for seed-only; the paired one for the others."""
+    """The claim's own intervals for seed-only and control arms; the paired one for the others."""
     claim = facts.claim
     if one.round == 0 and claim and claim.best:
         return points(claim.gain, claim.low, claim.high)
+    if arm := next((arm for arm in (claim.controls if claim else ()) if arm.name == one.who), None):
+        return points(arm.gain, arm.low, arm.high)
     return difference(one.beaten_by)
 
 
@@ -94,13 +103,13 @@ def by_skill(facts: Facts) -> Section:
     columns = ("skill", "n", f"seed-only {CI}", f"round {facts.best} {CI}", f"points of difference {CI}")
     width = len(columns) if changed else 3
     table = Table(
-        f"Skills on {skills.split}, before and after", columns[:width],
-        tuple(_skill_row(one)[:width] for one in skills.rows[:LISTED]), chart=_skills_chart(skills.split, changed[:CHARTED]),
+        f"Skills on {facts.named(skills.split)}, before and after", columns[:width],
+        tuple(_skill_row(one)[:width] for one in skills.rows[:LISTED]), chart=_skills_chart(facts.named(skills.split), changed[:CHARTED]),
         more=more("skill", "skills", len(skills.rows), LISTED),
     )  # fmt: skip
     text = "paired by item" if changed else "by the seed-only student, which is the one that is kept"
     alone = "Each interval stands by itself: among many, one in twenty misses by chance."
-    return Section("skills", "By skill", (Paragraph(says(f"On {skills.split}, {text}. {alone}")), table))
+    return Section("skills", "By skill", (Paragraph(says(f"On {facts.named(skills.split)}, {text}. {alone}")), table))
 
 
 def _skill_row(one: Skill) -> tuple[Line, ...]:

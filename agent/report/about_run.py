@@ -24,6 +24,7 @@ from agent.report.doubts import not_shown, recorded
 from agent.report.facts import Cost, Facts, Opening
 from agent.report.words import count, date, rounded, seconds
 from agent.tables import UNKNOWN, plural
+from loops.untargeted import NO_ROUND
 from teacher.book import Totals
 
 
@@ -72,13 +73,24 @@ def _quotients(facts: Facts) -> Table:
     return Table(
         "Cost of what came out", ("", "teacher tokens", "money", "wall time, training included"),
         tuple(row(name, rounded(tokens), rounded(money), seconds(time)) for name, tokens, money, time in rows),
-        more="" if shown else "No gain is shown, so there are no points to divide by.",
+        more=f"{'' if shown else 'No gain is shown, so there are no points to divide by. '}{_apart(spent)}".strip(),
     )  # fmt: skip
+
+
+def _apart(spent: Cost) -> str:
+    control = spent.by_round.get(str(NO_ROUND)) or spent.seconds_by_verb.get("control")
+    return "What the control arms took is left out." if control else ""
 
 
 def _by(name: str, sums: Mapping[str, Totals]) -> Table:
     rows = tuple(
-        row(named(key or "none"), f"{one.requests:,}", f"{one.tokens:,}", count(one.money), seconds(one.seconds))
+        row(
+            "control arms" if key == str(NO_ROUND) else named(key or "none"),
+            f"{one.requests:,}",
+            f"{one.tokens:,}",
+            count(one.money),
+            seconds(one.seconds),
+        )
         for key, one in sums.items()
     )
     return Table(f"By {name}", (name, "requests", "tokens", "money", "in flight"), rows)

@@ -51,10 +51,12 @@ def _verdict(facts: Facts) -> Verdict:
             "plain",
             (says("The locked test split was not opened: a gain is neither shown nor ruled out."),),
         )
-    lines = [recorded(claim.sentence)]
+    first = recorded(claim.sentence)
+    for one in claim.controls:
+        first = (*first, " ", *recorded(one.sentence))
+    lines = [first]
     if claim.lessons is not None:
         lines.append(says(lessons_sentence(claim.lessons, claim.best)))
-    lines += [recorded(one.sentence) for one in claim.controls]
     word: tuple[str, Tone] = ("Not shown", "open")
     if claim.shown:
         word = ("Shown", "good")
@@ -64,13 +66,17 @@ def _verdict(facts: Facts) -> Verdict:
 
 
 def _figures(facts: Facts) -> tuple[tuple[str, Line, str], ...]:
-    best, cost, split = facts.best or 0, facts.cost, "test" if facts.claim else "select"
+    best, cost, split = facts.best or 0, facts.cost, "test" if facts.claim else facts.decides
     before, after = facts.exam(split, "seed-only"), facts.exam(split, f"round {best}")
     cells: list[tuple[str, Line, str]] = []
     if before:
-        cells.append((f"seed-only on {split}", says(percent(before.accuracy)), _doubt(accuracy(before), before.n)))
+        cells.append(
+            (f"seed-only on {facts.named(split)}", says(percent(before.accuracy)), _doubt(accuracy(before), before.n))
+        )
     if after:
-        cells.append((f"round {best} on {split}", says(percent(after.accuracy)), _doubt(accuracy(after), after.n)))
+        cells.append(
+            (f"round {best} on {facts.named(split)}", says(percent(after.accuracy)), _doubt(accuracy(after), after.n))
+        )
     if facts.claim and best:
         gain = points(facts.claim.gain, facts.claim.low, facts.claim.high).split(" ", 1)
         cells.append(("gain on test, points", says(gain[0]), f"95 % {gain[1]}, {significance(facts.claim.p)}"))
@@ -87,18 +93,25 @@ def _doubt(text: str, n: int) -> str:
 
 
 def _controls(facts: Facts) -> Table:
-    arms = facts.claim.controls if facts.claim else ()
+    arms = [(one, one.found) for one in facts.claim.controls] if facts.claim else []
     marks = [
-        Mark(one.name, one.gain, one.low, one.high, points(one.gain, one.low, one.high), one.shown) for one in arms
+        Mark(one.name, found.gain, found.low, found.high, points(found.gain, found.low, found.high), found.shown)
+        for one, found in arms
     ]
     rows = [
-        row(named(one.name), points(one.gain, one.low, one.high), "shown" if one.shown else "not shown") for one in arms
-    ]
+        row(named(one.name), points(found.gain, found.low, found.high), "shown" if found.shown else "not shown",
+            f"{one.size.tokens:,} of {one.wanted.tokens:,}", f"{one.size.lessons:,} of {one.wanted.lessons:,}",
+            f"{one.size.steps:,} of {one.wanted.steps:,}")
+        for one, found in arms
+    ]  # fmt: skip
     chart = dots(
         "controls",
         "Difference to each control arm in points, with 95 % intervals; a diamond is shown",
         marks,
         signed=True,
     )
-    title = "The kept student against control arms, on test"
-    return Table(title, ("against", f"points {CI}", "verdict"), tuple(rows), words=(2,), chart=chart)
+    columns = ("against", f"points {CI}", "verdict", "teacher tokens", "lessons", "steps")
+    return Table(
+        "The kept student against control arms, on test", columns, tuple(rows), words=(2,), chart=chart,
+        more="An arm's size stands beside the kept student's: each arm equals it in one way.",
+    )  # fmt: skip

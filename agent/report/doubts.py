@@ -36,7 +36,7 @@ def shown(facts: Facts) -> list[Line]:
         )
     if claim.lessons is not None and claim.lessons.shown:
         found.append(says(lessons_sentence(claim.lessons, claim.best)))
-    return found + [recorded(one.sentence) for one in claim.controls if one.shown]
+    return found + [recorded(one.sentence) for one in claim.controls if one.found.shown]
 
 
 def not_shown(facts: Facts) -> list[Line]:
@@ -53,7 +53,7 @@ def _about_claim(facts: Facts) -> Iterator[Line]:
         return
     if claim.best == 0:
         yield says(
-            "That teaching helped: no teaching round beat the seed-only student on select, so that one was kept."
+            f"That teaching helped: no teaching round beat the seed-only student on {facts.named(facts.decides)}, so that one was kept."
         )
     elif not claim.shown:
         size = points(claim.gain, claim.low, claim.high)
@@ -84,12 +84,14 @@ def _about_lessons(facts: Facts) -> Iterator[Line]:
         )
     elif not claim.lessons.shown:
         yield says(lessons_sentence(claim.lessons, claim.best))
-    if not claim.controls:
+    for name, reason in claim.controls_missing.items():
+        yield (f"How the kept student stands against {name}: that control arm is missing. ", *recorded(reason))
+    if not claim.controls and not claim.controls_missing:
         yield says(
             "That aiming at failures helped: no control arm ran (untargeted lessons at equal spend, as many of them, "
             "seeds alone for as many steps)."
         )
-    yield from (recorded(one.sentence) for one in claim.controls if not one.shown)
+    yield from (recorded(one.sentence) for one in claim.controls if not one.found.shown)
 
 
 def _about_skills(facts: Facts) -> Iterator[Line]:
@@ -118,7 +120,8 @@ def _about_skills(facts: Facts) -> Iterator[Line]:
 def _about_measuring(facts: Facts) -> Iterator[Line]:
     if facts.best:
         yield says(
-            f"How good round {facts.best} is from its accuracy on select: it was kept because it did best there, which flatters it."
+            f"How good round {facts.best} is from its accuracy on {facts.named(facts.decides)}: it was kept because it did best there, "
+            "which flatters it."
         )
     for one in facts.exams:
         if one.beaten_by and one.beaten_by.low <= 0:
@@ -138,7 +141,7 @@ def _about_measuring(facts: Facts) -> Iterator[Line]:
             f"({share(flips.untaught_flipped, flips.untaught)}, against {share(flips.taught_flipped, flips.taught)})."
         )
     last = facts.rounds[-1] if facts.rounds else None
-    if last and last.teaching and last.teaching.accepted:
+    if last and last.teaching and last.teaching.accepted and not facts.cross_fit:
         yield says(f"What the lessons of round {last.number} did for their own failures: nothing was mined after them.")
     if facts.cost.teacher and facts.cost.teacher.money is None:
         yield says(

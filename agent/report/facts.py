@@ -6,10 +6,12 @@ differ, and a test can recount each number from the files. What a run does not h
 
 from __future__ import annotations
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from loops.claims import Gain
-from loops.stats import LEVEL, Score
+from loops.control import Size
+from loops.events import CROSS_FITTED
+from loops.stats import Comparison, Score
 from student.records import Record, Split
 from teacher.book import Spent, Totals
 from teacher.diversity import Diversity
@@ -36,9 +38,9 @@ class Exam(Record):
     """One student, or the teacher, examined on one split."""
 
     who: str
-    """`untouched zero-shot`, `untouched few-shot`, `seed-only`, `round 2`, `teacher`."""
+    """`untouched zero-shot`, `untouched few-shot`, `seed-only`, `round 2`, a control arm's name, `teacher`."""
     round: int | None
-    """The round it was trained in; None for one that was not trained."""
+    """The round it was trained in; None for one that was trained in none."""
     split: Split
     """What it was examined on."""
     score: Score
@@ -47,57 +49,48 @@ class Exam(Record):
     """On `test`: the kept student against this one, where it is untouched."""
 
 
-class Control(Record):
-    """The best student against a control arm, on `test`."""
+class Control(Comparison):
+    """The best student against a control arm, on `test`, each trained once."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     name: str
     """What the arm is."""
-    gain: float
-    """Difference in accuracy, -1 to 1."""
-    low: float
-    """Lower end of its 95 % interval."""
-    high: float
-    """Upper end."""
-    shown: bool
-    """Whether the difference is beyond doubt."""
+    size: Size
+    """How large the arm came out."""
+    wanted: Size
+    """What the best student had: what the arm was to equal in one way."""
     sentence: str
     """The comparison in words."""
+    lessons: Gain | None = None
+    """The same over several training seeds, where there were several."""
+
+    @property
+    def found(self) -> Comparison | Gain:
+        """The comparison that counts."""
+        return self.lessons or self
 
 
-class Claim(Record):
-    """The claim as `claim/claim.json` holds it; what later versions add to that file is passed over."""
+class Claim(Comparison):
+    """The claim as `claim/claim.json` holds it: the best student against seed-only, and what later versions add passed over."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     best: int
     """The round that was kept."""
-    n: int
-    """Items of `test`."""
-    gain: float
-    """Difference in accuracy against seed-only, -1 to 1."""
-    low: float
-    """Lower end of its 95 % interval."""
-    high: float
-    """Upper end."""
-    gained: int
-    """Items only the best student has right."""
-    lost: int
-    """Items only the seed-only student has right."""
-    p: float
-    """Exact two-sided McNemar test of no difference."""
     sentence: str
     """The claim in words."""
     test_seen_before_by: tuple[str, ...] = ()
     """Runs that had opened this split before."""
     controls: tuple[Control, ...] = ()
-    """Against untargeted lessons, more training and so on, where such arms ran."""
+    """Against untargeted lessons and more training, where such arms ran."""
+    controls_missing: dict[str, str] = Field(default_factory=dict)
+    """Arms that were asked for and could not be made, each with the reason."""
     lessons: Gain | None = None
     """The gain over several training seeds, where there were several."""
 
     @property
     def shown(self) -> bool:
         """Whether this model is shown to be better than the seed-only one."""
-        return self.best > 0 and self.gain > 0 and self.p < 1 - LEVEL
+        return self.best > 0 and super().shown
 
 
 class Training(Record):
@@ -152,9 +145,9 @@ class Round(Record):
     number: int
     """Which."""
     select: Score | None
-    """Its student on `select`."""
+    """Its student on what decides: `select`, or `mine` in a cross-fitted run."""
     change: Change | None
-    """Its student against the seed-only one on `select`; None for round 0."""
+    """Its student against the seed-only one on the same; None for round 0."""
     mined: Score | None
     """The student before its lessons, on `mine`; None for round 0."""
     decision: str
@@ -318,13 +311,13 @@ class Cost(Record):
     accepted: int
     """Lessons, to divide by."""
     tokens_per_lesson: float | None
-    """Teacher tokens for each accepted lesson; None without lessons or ledger."""
+    """Teacher tokens for each accepted lesson, control arms apart; None without lessons or ledger."""
     money_per_lesson: float | None
     """Money for each; None where money is unknown."""
     seconds_per_lesson: float | None
     """Wall time for each, training included."""
     tokens_per_point: float | None
-    """Teacher tokens for each point gained on `test`; None unless a gain is shown."""
+    """Teacher tokens for each point gained on `test`, control arms apart; None unless a gain is shown."""
     money_per_point: float | None
     """Money for each; None where money is unknown."""
     seconds_per_point: float | None
@@ -389,7 +382,7 @@ class Facts(Record):
     best: int | None
     """The round that is kept so far; None before the first decision."""
     exams: tuple[Exam, ...]
-    """Everyone who was examined on `select` and `test`, and the teacher on `mine`."""
+    """Everyone who was examined on what decides and on `test`, and the teacher on `mine`."""
     rounds: tuple[Round, ...]
     """Every round there is."""
     skills: Skills | None
@@ -420,6 +413,20 @@ class Facts(Record):
     """The teacher's system messages."""
     missing: tuple[str, ...]
     """What the run folder does not hold, and so this report does not say."""
+
+    @property
+    def cross_fit(self) -> bool:
+        """Whether rounds were compared by cross-fitting."""
+        return self.settings.get("mode") == "cross-fit"
+
+    @property
+    def decides(self) -> Split:
+        """The split that rounds were chosen on."""
+        return "mine" if self.cross_fit else "select"
+
+    def named(self, split: Split) -> str:
+        """What a split is called in sentences: a `mine` that decides was not trained on by those examined."""
+        return CROSS_FITTED if self.cross_fit and split == "mine" else split
 
     def exam(self, split: Split, who: str) -> Score | None:
         """How someone did on a split."""

@@ -20,7 +20,7 @@ from loops.run_folder import RunFolder
 from loops.stats import score
 from student.evals.load import load_evals
 from student.evals.spec import EvalError
-from student.records import HeldOutItem
+from student.records import Item
 
 
 def facts_of(folder: RunFolder) -> Facts:
@@ -51,7 +51,7 @@ def known_skills(files: Files) -> tuple[dict[str, str], str]:
     if not where:
         return {}, "Skills are unknown: the run does not say what its eval set was."
     try:
-        evals = load_evals(str(where))
+        evals = load_evals(str(where), cross_fit=files.cross_fit)
     except EvalError as error:
         return (
             {},
@@ -63,10 +63,10 @@ def known_skills(files: Files) -> tuple[dict[str, str], str]:
             {},
             f"Skills are unknown: they are not written down in this run, and its eval set {where} has changed since.",
         )
-    held: list[HeldOutItem] = [*evals.held_out.select()]
+    items: list[Item] = [*(evals.seeds if files.cross_fit else evals.held_out.select())]
     if files.test:  # this run has opened it already, and that is on record
-        held += evals.held_out.open_test(lambda: None)
-    skills = {item.id: item.skill for item in held if item.skill}
+        items += evals.held_out.open_test(lambda: None)
+    skills = {item.id: item.skill for item in items if item.skill}
     return skills, "" if skills else "The eval set names no skills."
 
 
@@ -87,9 +87,11 @@ def _round(files: Files, number: int) -> Round:
 def _rows(files: Files, number: int) -> tuple[int | None, int | None]:
     """Real rows and lessons that a round's student was trained on; None where it was not trained or nothing tells."""
     share, seeds = files.settings.get("curate", {}).get("real_share"), len(files.splits.get("mine", []))
+    lessons = sum(len(one.lessons) for one in files.trail.rounds if one.number <= number)
+    if files.cross_fit and number in files.select and number not in files.trainings:
+        return None, lessons  # its students were trained on parts of them, and none on all
     if number not in files.trainings or share is None or not seeds:
         return None, None
-    lessons = sum(len(one.lessons) for one in files.trail.rounds if one.number <= number)
     return len(training_list(range(seeds), range(lessons), float(share))) - lessons, lessons
 
 

@@ -68,7 +68,7 @@ def weaknesses_of(files: Files) -> tuple[Weak, ...]:
 
 def flips_of(files: Files) -> Flips | None:
     """What became of every failure; None where nothing was mined twice."""
-    rounds = [one for one in files.trail.rounds if one.mined]
+    rounds = [one for one in files.trail.looks if one.mined]
     if len(rounds) < 2:
         return None
     cases = [_case(files, number, failure) for number, failure in _first_failures(rounds).values()]
@@ -95,7 +95,7 @@ def _first_failures(rounds: Sequence[trail.Round]) -> dict[str, tuple[int, Failu
 
 def _case(files: Files, number: int, failure: Failure) -> tuple[Case, bool]:
     """One failure, and whether it was right at the last look."""
-    seed, rounds = failure.seed, files.trail.rounds
+    seed, rounds = failure.seed, files.trail.looks
     last = max((at for at in rounds if seed.id in at.mined), key=lambda at: at.number, default=None)
     last_in = last.number if last else number
     own = [(at, one) for at in rounds if at.number < last_in for one in at.lessons.values() if one.parent_id == seed.id]

@@ -19,9 +19,10 @@ from agent.progress import RunView
 from agent.report.facts import Claim, Training
 from agent.tables import plural
 from agent.trail import Trail, read_trail
+from loops.control import FOLDERS
 from loops.decide import Decision
 from loops.events import read_events
-from loops.run_folder import RunError, RunFolder
+from loops.run_folder import ATTEMPTS, RunError, RunFolder
 from student.records import Attempt, Record, read_records
 from teacher.diversity import Diversity
 from teacher.witnesses import Witness
@@ -38,6 +39,9 @@ STUDENTS = {
     "best": "best",
 }
 """Who wrote the attempts files of `baseline/` and `claim/`, and what a report calls them."""
+
+UNTOUCHED = (STUDENTS["zero-shot"], STUDENTS["few-shot"])
+"""Those of them that were not trained."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,13 @@ class Files:
     trail: Trail
     """Mined attempts, weaknesses, candidates, verdicts and lessons of the teaching rounds."""
     select: dict[int, Attempts]
-    """Each round's attempts on `select`."""
+    """Each round's attempts on what decides: `select`, or `mine` in a cross-fitted run."""
     untouched: dict[str, Attempts]
-    """The untouched student's attempts on `select`, by who it is."""
+    """The untouched student's attempts on the same, by who it is."""
     test: dict[str, Attempts]
     """Attempts on `test`, by who it is."""
+    controls: dict[str, Attempts]
+    """Attempts of the control arms on `test`, by the arm's name."""
     teacher: Attempts
     """The teacher's attempts on seeds."""
     decisions: dict[int, Decision]
@@ -89,6 +95,11 @@ class Files:
         return str(self.settings.get("evals_fingerprint", ""))
 
     @property
+    def cross_fit(self) -> bool:
+        """Whether rounds were compared by cross-fitting."""
+        return self.settings.get("mode") == "cross-fit"
+
+    @property
     def numbers(self) -> list[int]:
         """Every round that left something, in order."""
         taught = {one.number for one in self.trail.rounds}
@@ -108,9 +119,11 @@ def read_files(folder: RunFolder) -> Files:
         splits={name: list(map(str, ids)) for name, ids in manifest.items() if isinstance(ids, list)},
         skills={str(key): str(value) for key, value in _dict(manifest.get("skills")).items()},
         view=RunView().replay(events), torn=_lines(folder.events) - len(events), trail=read_trail(folder),
-        select=_by_round(folder, numbers, "attempts.select.jsonl", _attempts),
-        untouched=_by_name(base / "baseline", "attempts.{}.select.jsonl"),
-        test=_by_name(base / "claim", "attempts.{}.test.jsonl"),
+        select=_by_round(folder, numbers, "attempts.select.jsonl", _attempts)
+            | _by_round(folder, numbers, ATTEMPTS, _attempts),
+        untouched=_by_name(base / "baseline", "attempts.{}.select.jsonl")
+            | _by_name(base / "baseline", "attempts.{}.mine.jsonl"),
+        test=_by_name(base / "claim", "attempts.{}.test.jsonl"), controls=_controls(base / "control"),
         teacher=_optional(base / "baseline" / "attempts.teacher.mine.jsonl", _attempts),
         decisions=_by_round(folder, numbers, "decision.json", _record(Decision)),
         trainings=_by_round(folder, numbers, "adapter/training.json", _record(Training)),
@@ -135,9 +148,9 @@ def _absences(files: Files, unread: int) -> list[str]:
         "events.jsonl is missing: times, notes and retries are unknown.": not files.folder.events.exists(),
         f"Left out of events.jsonl: {plural(files.torn, 'damaged line')}. Times and notes may be incomplete.": files.torn > 0,
         "There is no ledger: the teacher was not asked anything, or its cost is unknown.": not files.folder.ledger.exists(),
-        "No round has been examined on select yet.": not files.select,
+        f"No round has been examined on {files.view.deciding_words} yet.": not files.select,
         "No claim has been made: test was not opened, or the run ended while it was.": files.claim is None,
-        "The untouched student was not examined on select.": not files.untouched,
+        f"The untouched student was not examined on {files.view.deciding_split}.": not files.untouched,
         "The teacher was not examined on seeds.": not files.teacher,
         "machine.json is missing: what the student ran on is unknown.": not files.machine,
         "There is no teaching round: no lessons were asked for.": not rounds,
@@ -153,7 +166,9 @@ def _absent_in_rounds(files: Files, base: Path) -> dict[str, bool]:
     judged = [one for one in files.trail.rounds if one.verdicts]
     unheard = [one.number for one in judged if one.number not in files.witnesses]
     unvaried = [one.number for one in judged if one.lessons and one.number not in files.diversity]
-    untrained = [number for number in files.numbers if number not in files.trainings]
+    # A cross-fitted run trains whole students for the claim alone.
+    wanted = files.numbers if not files.cross_fit else {0, files.claim.best} if files.claim else set[int]()
+    untrained = [number for number in files.numbers if number in wanted and number not in files.trainings]
     return {
         f"No cross-checks of answers are on record for {_rounds(unheard)}: nobody is known to have been asked.": bool(
             unheard
@@ -218,6 +233,11 @@ def _by_round(folder: RunFolder, numbers: list[int], name: str, read: Callable[[
 def _by_name(place: Path, pattern: str) -> dict[str, Attempts]:
     found = {who: place / pattern.format(name) for name, who in STUDENTS.items()}
     return {who: _read(path, _attempts) for who, path in found.items() if path.exists()}
+
+
+def _controls(place: Path) -> dict[str, Attempts]:
+    paths = {name: place / folder / "attempts.test.jsonl" for name, folder in FOLDERS.items()}
+    return {name: _read(path, _attempts) for name, path in paths.items() if path.exists()}
 
 
 def _openings(path: Path, fingerprint: str) -> tuple[list[dict[str, Any]] | None, int]:

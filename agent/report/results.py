@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from agent.report.facts import Change, Exam, Fates, Skill, Skills
-from agent.report.reading import Attempts, Files
+from agent.report.reading import UNTOUCHED, Attempts, Files
 from loops.stats import paired_bounds, score
 from student.records import Split
 
@@ -21,6 +21,11 @@ def change(new: Attempts, old: Attempts) -> Change:
     low, high = paired_bounds(gained, lost, len(both))
     gain = (gained - lost) / len(both) if both else 0.0
     return Change(n=len(both), gained=gained, lost=lost, gain=gain, low=low, high=high)
+
+
+def deciding(files: Files) -> Split:
+    """The split that rounds were chosen on."""
+    return "mine" if files.cross_fit else "select"
 
 
 def round_name(number: int) -> str:
@@ -36,32 +41,33 @@ def kept_round(files: Files) -> int | None:
 
 
 def exams_of(files: Files) -> tuple[Exam, ...]:
-    """Everyone on `select`, then everyone on `test`, then the teacher."""
-    best = kept_round(files) or 0
+    """Everyone on what decides, then everyone on `test`, then the teacher."""
+    best, decides = kept_round(files) or 0, deciding(files)
     kept = files.test.get("best", files.test.get("seed-only"))
     rows: list[tuple[str, int | None, Split, Attempts]] = [
-        *((who, None, "select", found) for who, found in files.untouched.items()),
-        *((round_name(number), number, "select", found) for number, found in files.select.items()),
+        *((who, None, decides, found) for who, found in files.untouched.items()),
+        *((round_name(number), number, decides, found) for number, found in files.select.items()),
     ]
     trained = {"seed-only": 0, "best": best}
     for who, found in files.test.items():
         number = trained.get(who)
         rows.append((who if number is None else round_name(number), number, "test", found))
+    rows.extend((who, None, "test", found) for who, found in files.controls.items())
     if files.teacher:
         rows.append(("teacher", None, "mine", files.teacher))
     return tuple(
         Exam(
             who=who, round=at, split=split, score=score([*found.values()]),
-            beaten_by=change(kept, found) if split == "test" and at is None and kept else None,
+            beaten_by=change(kept, found) if split == "test" and who in UNTOUCHED and kept else None,
         )
         for who, at, split, found in rows
     )  # fmt: skip
 
 
 def skills_of(files: Files, skills: Mapping[str, str]) -> Skills | None:
-    """Before and after by skill: on `test` where it was opened, else on `select`; None where no skill is known."""
+    """Before and after by skill: on `test` where it was opened, else on what decides; None where no skill is known."""
     best = kept_round(files) or 0
-    split: Split = "test" if "seed-only" in files.test else "select"
+    split: Split = "test" if "seed-only" in files.test else deciding(files)
     before = files.test["seed-only"] if split == "test" else files.select.get(0, {})
     after = (files.test.get("best") if split == "test" else files.select.get(best)) if best else None
     groups: dict[str, list[str]] = {}
@@ -88,9 +94,9 @@ def fates_of(files: Files) -> tuple[Fates, ...]:
     if best and "best" in files.test and "seed-only" in files.test:
         found.append(_fates("test", ("seed-only", files.test["seed-only"]), (round_name(best), files.test["best"])))
     if best and 0 in files.select and best in files.select:
-        found.append(_fates("select", ("seed-only", files.select[0]), (round_name(best), files.select[best])))
+        found.append(_fates(deciding(files), ("seed-only", files.select[0]), (round_name(best), files.select[best])))
     mined = [(f"mined in round {one.number}", one.mined) for one in files.trail.rounds if one.mined]
-    if len(mined) > 1:
+    if len(mined) > 1 and not files.cross_fit:  # there, they are what decided
         found.append(_fates("mine", *mined))
     return tuple(found)
 

@@ -1,7 +1,7 @@
 """What a run cost: tokens and money from the ledger, time from the events, and both for each lesson and each point gained.
 
-Money that is not known is None, never zero. A cost for each point is given only where the claim shows a gain: dividing by a
-gain that may be luck makes a number that means nothing.
+What control arms cost is in the sums and not in what a lesson or a point cost. Money that is not known is None, never zero. A cost for
+each point is given only where the claim shows a gain: dividing by a gain that may be luck makes a number that means nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from agent.report.facts import Claim, Cost, Prompt
 from agent.report.reading import Files, damaged
-from teacher.book import Book, open_readonly, unreadable
+from loops.untargeted import NO_ROUND
+from teacher.book import Book, Totals, open_readonly, unreadable
 
 
 def cost_of(files: Files) -> tuple[Cost, tuple[Prompt, ...]]:
@@ -32,18 +33,28 @@ def cost_of(files: Files) -> tuple[Cost, tuple[Prompt, ...]]:
 
 
 def _cost(files: Files, book: Book | None) -> Cost:
-    view, spent = files.view, book.totals() if book else None
-    accepted, seconds = sum(len(one.lessons) for one in files.trail.rounds), view.elapsed()
-    points = points_gained(files.claim)
+    view, spent, took = files.view, book.totals() if book else None, files.view.seconds_by_verb()
+    by_round = book.spend_by("round") if book else {}
+    accepted, points = sum(len(one.lessons) for one in files.trail.rounds), points_gained(files.claim)
+    tokens, money = _of_lessons(spent, by_round.get(str(NO_ROUND)))
+    seconds = view.elapsed()
+    teaching = seconds - took.get("control", 0.0)
     return Cost(
         teacher=spent, by_purpose=book.spend_by("purpose") if book else {}, by_strategy=book.spend_by("tag") if book else {},
-        by_round=book.spend_by("round") if book else {}, retries=dict(view.retries), seconds=seconds, sessions=view.sessions,
-        seconds_by_verb=view.seconds_by_verb(), accepted=accepted,
-        tokens_per_lesson=_for_each(spent.tokens if spent else None, accepted),
-        money_per_lesson=_for_each(spent.money if spent else None, accepted),
-        seconds_per_lesson=_for_each(seconds, accepted), tokens_per_point=_for_each(spent.tokens if spent else None, points),
-        money_per_point=_for_each(spent.money if spent else None, points), seconds_per_point=_for_each(seconds, points),
+        by_round=by_round, retries=dict(view.retries), seconds=seconds, sessions=view.sessions,
+        seconds_by_verb=took, accepted=accepted,
+        tokens_per_lesson=_for_each(tokens, accepted), money_per_lesson=_for_each(money, accepted),
+        seconds_per_lesson=_for_each(teaching, accepted), tokens_per_point=_for_each(tokens, points),
+        money_per_point=_for_each(money, points), seconds_per_point=_for_each(teaching, points),
     )  # fmt: skip
+
+
+def _of_lessons(spent: Totals | None, control: Totals | None) -> tuple[float | None, float | None]:
+    """Tokens and money without those of the control arms."""
+    if spent is None or control is None:
+        return (spent.tokens, spent.money) if spent else (None, None)
+    known = spent.money is not None and control.money is not None
+    return spent.tokens - control.tokens, (spent.money or 0.0) - (control.money or 0.0) if known else None
 
 
 def points_gained(claim: Claim | None) -> float:

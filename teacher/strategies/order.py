@@ -26,6 +26,11 @@ NONE: Mapping[str, Any] = {}
 LONGEST_WRONG = 500
 """Characters of a student's wrong answer that are shown: enough to see what it did."""
 
+BYTES = 3
+"""Of a text, for one token: most tokenizers need fewer tokens, which leaves room for items longer than the real ones."""
+ROOM = 1000
+"""Tokens of one item at most, however long the real ones are: more does not fit into a local teacher's context."""
+
 
 @dataclass(frozen=True)
 class Desk:
@@ -122,9 +127,16 @@ def request(
     """A request to write, whatever is asked."""
     return Request(
         purpose="write", messages=messages, json_schema=json_schema, temperature=desk.settings.temperature,
-        max_tokens=desk.settings.tokens_per_lesson * want.count + 20, seed=desk.seed + 1000 * desk.round + number,
+        max_tokens=room(desk, want) * want.count + 20, seed=desk.seed + 1000 * desk.round + number,
         tag=want.strategy,
     )  # fmt: skip
+
+
+def room(desk: Desk, want: Want) -> int:
+    """Tokens for one item of a reply: as the settings say, and more where the real ones shown are longer than that."""
+    parts = [(one.prompt,) if desk.sheet.labels else (one.prompt, one.answer, *one.choices) for one in want.shown]
+    longest = max((sum(len(text.encode()) for text in each) for each in parts), default=0)
+    return max(desk.settings.tokens_per_lesson, min(ROOM, longest // BYTES))
 
 
 def schema(form: Form, count: int, choices: tuple[str, ...] = ()) -> dict[str, Any]:

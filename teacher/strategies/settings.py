@@ -41,7 +41,7 @@ class GenerateSettings(Record):
     temperature: float = Field(default=0.9, ge=0, le=2)
     """Sampling temperature of the teacher when it writes."""
     tokens_per_lesson: int = Field(default=90, ge=8)
-    """The reply's limit, per candidate asked for."""
+    """The reply's limit, per candidate asked for; higher where the real items shown are longer."""
 
     @field_validator("mix")
     @classmethod

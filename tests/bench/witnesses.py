@@ -1,12 +1,12 @@
 """Planted wrong labels: how many are caught by the teacher alone, and by all witnesses together, at what loss of right ones.
 
-From a folder with `trec/train.jsonl` (`question`, `label`), 60 questions are the seeds. Further real questions are candidates:
-half with their right label, half with a wrong one drawn at random. The built-in teacher answers each once; the built-in student,
-trained on the seeds, and the nearest seeds say what they think; what each is worth is learned on the seeds alone. Teacher's
-answers and adapters are kept in the cache, so it can be stopped and started again. Prints one JSON line for each point of the
-curves and one sentence.
+From a folder with `trec/train.jsonl` (`question`, `label`), 60 questions are the seeds. Further real questions are offered
+twice, with their right label and with a wrong one drawn at random: witnesses are never told which. The built-in teacher answers
+each once; the built-in student, trained on the seeds, and the nearest seeds say what they think; what each is worth is learned on
+the seeds alone. Answers and adapters are kept in the cache, so it can be stopped and started again. Prints one JSON line for
+each point of the curves and one sentence. Draw 0 is what docs/evidence.md publishes; try changes on draw 1.
 
-    python tests/bench/witnesses.py FOLDER [PLANTED]      200 planted labels and 200 right ones: ten minutes or so
+    python tests/bench/witnesses.py FOLDER [PLANTED] [DRAW]      200 planted labels and 200 right ones: five minutes or so
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 from agent.builtin import cache_folder, pull
 from student.evals.splits import make_folds
 from student.prompting import Ask
-from student.records import Example, Question, Seed, text_hash
+from student.records import Example, Question, Seed, text_hash, write_json
 from student.settings import Lora, TrainSettings
 from student.worker import StudentWorker
 from teacher.answers import answer_request, read_answer
@@ -50,35 +50,42 @@ SHEET = TaskSheet(
     labels=tuple(LABELS),
 )
 ASK = Ask(frame="Question: {question}\nKind of answer:")
-SEEDS, FOLDS = 60, 3
+SEEDS, FOLDS, SERVED_BY = 60, 3, "bench"
+PATIENT = 3600.0
+"""Seconds for one reply: a machine that is busy with other things is no failure."""
 Case = tuple[Seed, str]
 """A real question with its right label, and the label it is offered with."""
+Heard = tuple[Witness, dict[str, str]]
+"""A witness, and what it says of each question, by id."""
 
 
-def cases(folder: Path, planted: int) -> tuple[list[Seed], list[Case]]:
-    """The seeds, and the candidates: as many with a wrong label as with the right one."""
+def cases(folder: Path, planted: int, part: int = 0) -> tuple[list[Seed], list[Case]]:
+    """The seeds, and the candidates: each question with its right label, then with a wrong one."""
     lines = (folder / "trec" / "train.jsonl").read_text(encoding="utf-8").splitlines()
     found = {row["question"]: row["label"] for row in map(json.loads, lines)}
     items = [Seed(id=text_hash(text), prompt=text, answer=label, choices=SHEET.labels) for text, label in found.items()]
     random.Random(0).shuffle(items)
-    draw, offered = random.Random(1), list[Case]()
-    for at, item in enumerate(items[SEEDS : SEEDS + 2 * planted]):
+    draw, offered, start = random.Random(1), list[Case](), SEEDS + part * planted
+    for item in items[start : start + planted]:
         wrong = draw.choice([label for label in LABELS if label != item.answer])
-        offered.append((item, wrong if at % 2 else item.answer))
+        offered += [(item, item.answer), (item, wrong)]
     return items[:SEEDS], offered
 
 
 def teacher_says(place: Path, items: Sequence[Seed]) -> list[str]:
     """The teacher's label for each; empty where it gave none."""
-    gguf = pull("builtin:qwen2.5-coder-1.5b-instruct", lambda *_: None)
+    requests = [answer_request(SHEET, item.prompt) for item in items]
     with ExitStack() as stack:
         ledger = Ledger(place / "ledger.sqlite", Budget())
         stack.callback(ledger.close)
-        server = stack.enter_context(LocalServer(gguf, threads=os.cpu_count() or 1))
-        backend = OpenAIBackend(server.base_url, "teacher", server.api_key, served_by="bench")
-        stack.callback(backend.close)
-        replies = Client(backend, ledger).ask_all([answer_request(SHEET, item.prompt) for item in items], round=0)
-    return [read_answer(reply) or "" for reply in replies]
+        if any(ledger.find(one.key(SERVED_BY)) is None for one in requests):
+            gguf = pull("builtin:qwen2.5-coder-1.5b-instruct", lambda *_: None)
+            server = stack.enter_context(LocalServer(gguf, threads=os.cpu_count() or 1))
+            backend = OpenAIBackend(server.base_url, "teacher", server.api_key, timeout=PATIENT, served_by=SERVED_BY)
+            stack.callback(backend.close)
+            Client(backend, ledger, deadline_seconds=PATIENT, request_seconds=PATIENT).ask_all(requests, round=0)
+        replies = [ledger.find(one.key(SERVED_BY)) for one in requests]
+    return [(read_answer(reply) if reply else None) or "" for reply in replies]
 
 
 def student_says(place: Path, seeds: Sequence[Seed], items: Sequence[Seed]) -> tuple[list[str], list[str]]:
@@ -114,11 +121,14 @@ def _answers(student: StudentWorker, adapter: Path, items: Sequence[Seed]) -> li
     return [SHEET.labels[max(range(len(LABELS)), key=lambda at: one["scores"][at])] for one in raw]
 
 
-def curve(offered: Sequence[Case], heard: Sequence[tuple[Witness, Sequence[str]]]) -> list[dict[str, float]]:
+def beliefs_in(offered: Sequence[Case], heard: Sequence[Heard]) -> list[float]:
+    """How far each offered label is believed."""
+    return [belief(label, SHEET.labels, [(one, said[item.id]) for one, said in heard]) for item, label in offered]
+
+
+def curve(offered: Sequence[Case], heard: Sequence[Heard]) -> list[dict[str, float]]:
     """For each threshold on belief: the share of wrong labels caught and of right ones lost."""
-    beliefs = [
-        belief(label, SHEET.labels, [(one, said[at]) for one, said in heard]) for at, (_, label) in enumerate(offered)
-    ]
+    beliefs = beliefs_in(offered, heard)
     wrong = [value for value, (item, label) in zip(beliefs, offered, strict=True) if item.answer != label]
     right = [value for value, (item, label) in zip(beliefs, offered, strict=True) if item.answer == label]
     points = {round(at / 20, 2) for at in range(21)} | {0.01, 0.02, 0.98, 0.99}
@@ -132,18 +142,17 @@ def curve(offered: Sequence[Case], heard: Sequence[tuple[Witness, Sequence[str]]
     ]
 
 
-def ranked(offered: Sequence[Case], heard: Sequence[tuple[Witness, Sequence[str]]]) -> float:
+def ranked(offered: Sequence[Case], heard: Sequence[Heard]) -> float:
     """Probability that a right label is believed more than a wrong one (area under the curve)."""
-    pairs = [(belief(label, SHEET.labels, [(one, said[at]) for one, said in heard]), item.answer == label)
-             for at, (item, label) in enumerate(offered)]  # fmt: skip
-    right, wrong = ([value for value, good in pairs if good is kind] for kind in (True, False))
+    beliefs = beliefs_in(offered, heard)
+    right, wrong = beliefs[::2], beliefs[1::2]
     return sum((a > b) + 0.5 * (a == b) for a in right for b in wrong) / (len(right) * len(wrong))
 
 
-def main(folder: Path, planted: int) -> None:
+def main(folder: Path, planted: int, part: int) -> None:
     """Ask everyone, then print the curves."""
-    seeds, offered = cases(folder, planted)
-    items = [item for item, _ in offered]
+    seeds, offered = cases(folder, planted, part)
+    items = [item for item, _ in offered[::2]]
     place = cache_folder() / "bench-witnesses"
     place.mkdir(parents=True, exist_ok=True)
     said = {"teacher": teacher_says(place, [*seeds, *items])}
@@ -153,25 +162,29 @@ def main(folder: Path, planted: int) -> None:
         "student": [*own, *theirs],
         "nearest seeds": [*near.leave_one_out(), *near.labels([one.prompt for one in items])],
     }
-    heard = [(_on_seeds(name, seeds, labels), labels[SEEDS:]) for name, labels in said.items()]
+    write_json(place / f"said-{part}.json", said)
+    ids = [item.id for item in items]
+    heard = [
+        (_on_seeds(name, seeds, labels), dict(zip(ids, labels[SEEDS:], strict=True))) for name, labels in said.items()
+    ]
     shown = {"teacher": heard[:1], "teacher and student": heard[:2], "teacher and seeds": heard[::2], "all": heard}
     for one, labels in heard:
-        right = sum(label == item.answer for label, item in zip(labels, items, strict=True))
+        right = sum(labels[item.id] == item.answer for item in items)
         print(json.dumps({"bench": "witnesses", "who": one.name, "right_of_seeds": one.right, "seeds": one.asked,
                           "right_of_candidates": right, "candidates": len(items)}))  # fmt: skip
     for name, group in shown.items():
         for point in curve(offered, group):
-            print(json.dumps({"bench": "witnesses", "who": name, **point}))
-    _conclude(offered, said["teacher"][SEEDS:], heard)
+            print(json.dumps({"bench": "witnesses", "who": name, "ranked": round(ranked(offered, group), 3), **point}))
+    _conclude(offered, heard)
 
 
 def _on_seeds(name: str, seeds: Sequence[Seed], labels: Sequence[str]) -> Witness:
     return witness(name, [Report(truth=seed.answer, said=said) for seed, said in zip(seeds, labels, strict=False)])
 
 
-def _conclude(offered: Sequence[Case], teacher: Sequence[str], heard: Sequence[tuple[Witness, Sequence[str]]]) -> None:
-    """One sentence: the old check (the teacher must agree) beside the combined score at no more right labels lost."""
-    verdicts = [(said == label, item.answer == label) for said, (item, label) in zip(teacher, offered, strict=True)]
+def _conclude(offered: Sequence[Case], heard: Sequence[Heard]) -> None:
+    """One sentence: the plain check (the teacher must agree) beside the combined score at no more right labels lost."""
+    verdicts = [(heard[0][1][item.id] == label, item.answer == label) for item, label in offered]
     lost = sum(good and not agrees for agrees, good in verdicts) / sum(good for _, good in verdicts)
     caught = sum(not good and not agrees for agrees, good in verdicts) / sum(not good for _, good in verdicts)
     at_most: Any = max((p for p in curve(offered, heard) if p["lost"] <= lost), key=lambda p: p["caught"])
@@ -185,7 +198,7 @@ def _conclude(offered: Sequence[Case], teacher: Sequence[str], heard: Sequence[t
 if __name__ == "__main__":
     data = Path(sys.argv[1] if sys.argv[1:] else os.environ.get("LLM2LLM_DATA", ""))
     if (data / "trec" / "train.jsonl").exists():
-        main(data, int(sys.argv[2]) if sys.argv[2:] else 200)
+        main(data, int(sys.argv[2]) if sys.argv[2:] else 200, int(sys.argv[3]) if sys.argv[3:] else 0)
     else:
         print(
             f"No trec/train.jsonl in {str(data)!r}: name a folder that holds it, or set LLM2LLM_DATA. Nothing was measured."
