@@ -48,10 +48,11 @@ def told(settings: RunSettings, evals: EvalSet) -> list[str]:
         return []
     few = f"select would have {evals.select_before} items: too few to tell rounds apart (fewer than {FEW})"
     apart = "; --set mode=select keeps them apart" if evals.select_before else ""
-    return [
+    sentence = (
         f"{few}, so all {len(evals.seeds)} items outside test are seeds and rounds are compared by cross-fitting, each item answered by "
         f"a student that learned neither it nor anything made from it{apart}"
-    ]
+    )
+    return [sentence]
 
 
 def _as_before(settings: RunSettings) -> RunSettings:

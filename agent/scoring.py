@@ -29,7 +29,7 @@ from loops.stats import Score, score
 from student.evals.findings import OnStage
 from student.evals.load import EvalSet
 from student.records import Attempt, HeldOutItem, Item, Record, Seed, Split, text_hash
-from student.settings import Lora
+from student.settings import SHAPE, Lora
 from student.worker import StudentWorker
 from teacher.openai_backend import OpenAIBackend
 
@@ -226,15 +226,18 @@ def _check_fits(order: Order, loaded: dict[str, Any]) -> None:
 
 
 def _lora_of(adapter: Path) -> Lora:
-    """The shape of an adapter, from the file PEFT writes beside it. Raises SettingsError."""
+    """The shape of an adapter, from the file beside it: PEFT's, or ours where all weights were trained. Raises SettingsError."""
     try:
+        if (adapter / SHAPE).is_file():
+            return Lora.model_validate_json((adapter / SHAPE).read_text(encoding="utf-8"))
         told = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
         if not (adapter / "adapter_model.safetensors").is_file():
             raise FileNotFoundError
         layers = told.get("layers_to_transform") or [0]
         top = max(layers) + 1
         share = 1.0 if min(layers) == 0 else len(layers) / top
-        return Lora(rank=told["r"], alpha=told["lora_alpha"], layers=share)
+        rslora = bool(told.get("use_rslora"))
+        return Lora(rank=told["r"], alpha=told["lora_alpha"], layers=share, rslora=rslora)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingsError(
             f"{str(adapter)!r} holds no adapter that can be read ({type(error).__name__}). Name a folder with adapter_config.json "

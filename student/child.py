@@ -47,12 +47,16 @@ class Desk:
         import transformers
 
         from student.full import student_of
-        from student.models import Machine, load, probe
+        from student.models import Machine, load, probed
         from student.settings import Lora
 
         transformers.utils.logging.disable_progress_bar()
         self.team = team
-        self.machine = Machine(**job["machine"]) if job.get("machine") else team.agreed(probe() if team.first else None)
+        self.machine = (
+            Machine(**job["machine"])
+            if job.get("machine")
+            else team.agreed(probed(Path(job["cache"])) if team.first else None)
+        )
         if job.get("dtype"):
             self.machine = self.machine.model_copy(update={"dtype": job["dtype"]})
         torch.set_num_threads(max(1, self.machine.threads // team.local))

@@ -17,7 +17,8 @@ from safetensors.torch import load_file, save_file
 
 from student.errors import StudentError
 from student.lora import Student, linear_names
-from student.settings import Lora
+from student.records import write_text
+from student.settings import SHAPE, Lora
 
 WEIGHTS = "weights.safetensors"
 
@@ -56,6 +57,7 @@ class FullStudent(Student):
             save_file(self.state(), folder / WEIGHTS)
         except SafetensorError as error:
             raise OSError(f"The weights could not be written to {folder}: {error}. Free some disk space.") from error
+        write_text(folder / SHAPE, self.lora.model_dump_json() + "\n")
 
     def restore(self, folder: Path) -> None:
         """Load weights that `save` wrote."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import os
+import platform
 import shutil
 import time
 from pathlib import Path
@@ -20,7 +22,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from student.errors import StudentError
 from student.packed import FUSED_FROM, probe_fused
-from student.records import Record
+from student.records import Record, write_text
 
 TINY = "builtin:tiny"
 
@@ -45,7 +47,7 @@ def probe() -> Machine:
 
     Takes about a second.
     """
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    threads = _cores()
     if torch.cuda.is_available():
         dtype = "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
         return Machine(device="cuda", dtype=dtype, threads=threads, gflops=0.0, fused_from=0)
@@ -54,6 +56,25 @@ def probe() -> Machine:
     best = "bfloat16" if speeds["bfloat16"] > 1.3 * speeds["float32"] else "float32"
     fused_from = probe_fused(torch.device("cpu"), getattr(torch, best))
     return Machine(device="cpu", dtype=best, threads=threads, gflops=round(speeds[best], 1), fused_from=fused_from)
+
+
+def probed(cache: Path) -> Machine:
+    """What `probe` finds, or found when it was first asked on a machine like this: probes differ from day to day, results should not."""
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
+    about = [platform.node(), platform.machine(), torch.__version__, gpu, _cores()]
+    place = cache / "machines" / f"{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]}.json"
+    try:
+        return Machine.model_validate_json(place.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = probe()
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_text(place, found.model_dump_json(indent=1) + "\n")
+        return found
+
+
+def _cores() -> int:
+    """CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
 def gemm_gflops(dtype: torch.dtype, repeats: int = 12) -> float:

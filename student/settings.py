@@ -8,6 +8,9 @@ from pydantic import Field
 
 from student.records import Record
 
+SHAPE = "lora.json"
+"""Where trained weights that are no adapter lie, the file that says what was trained: a `Lora`."""
+
 
 class Launch(Record):
     """How the student's process is started: the fields are those of the `student` settings."""

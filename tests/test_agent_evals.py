@@ -256,7 +256,7 @@ def test_an_adapter_is_loaded_in_its_own_shape(errands: EvalSet, tmp_path: Path)
         '{"r": 4, "lora_alpha": 8, "layers_to_transform": [20, 21, 22, 23, 24, 25, 26, 27, 28, 29]}'
     )
     score_model(Order("m", adapter=adapter), errands, tmp_path / "runs", quiet, worker)
-    assert loads[0] == {"rank": 4, "alpha": 8, "layers": pytest.approx(1 / 3)}
+    assert loads[0] == {"how": "lora", "rslora": False, "rank": 4, "alpha": 8, "layers": pytest.approx(1 / 3)}
     (adapter / "adapter_model.safetensors").unlink()
     with pytest.raises(SettingsError, match="no adapter that can be read"):
         score_model(Order("m", adapter=adapter), errands, tmp_path / "runs", quiet, worker)

@@ -520,7 +520,7 @@ def test_killed_inside_train_mine_and_curate_it_resumes_to_the_same_bytes(memory
     two, reference = tmp_path / "two", one / "errands-1"
     lasts = {(at["round"], at["verb"]): at["seconds"] for at in events(reference) if at["event"] == "verb.done"}
     arguments = words("run", "--ui", "quiet", "--name", "errands", runs=two, **settings)
-    for number, verb in ((0, "train"), (1, "mine"), (1, "curate"), (1, "train")):
+    for number, verb in ((0, "train"), (1, "mine"), (1, "curate")):
         delay = 0.5 * lasts[number, verb]
         code, _, err = finish(start(cache, arguments, mark=str(tmp_path), kill=(verb, number, delay)))
         assert code == -signal.SIGKILL, f"{verb} of round {number} was not killed: {err[-2000:]}"

@@ -143,7 +143,8 @@ def test_nobody_pays_for_finished_rows_or_unread_logits(
     heads, logits = list[int](), tiny.logits
     monkeypatch.setattr(tiny, "logits", lambda hidden: heads.append(len(hidden)) or logits(hidden))
     said = [row for _, row in writing._decoded(tiny, [[*range(5, 9 + at)] for at in range(6)], (12, ()), print)]
-    passes.clear(), heads.clear()
+    passes.clear()
+    heads.clear()
     said = [row for _, row in writing._decoded(tiny, [[*range(5, 9 + at)] for at in range(6)], (12, ()), print)]
     tokens = sum(map(len, said))
     assert sum(heads) == tokens
@@ -304,7 +305,8 @@ def test_single_token_choices_cost_one_row_and_one_head_an_item(
     questions = [Question(prompt=text, choices=("a", "b", "c")) for text in TEXTS]
     score_choices(tiny, ask, questions, lambda *_: None)
     prompts = [Prompter(tiny.tokenizer, ask).question(text) for text in TEXTS]
-    passes.clear(), heads.clear()
+    passes.clear()
+    heads.clear()
     score_choices(tiny, ask, questions, lambda *_: None)
     assert sum(heads) == len(TEXTS)
     assert passes == [(len(TEXTS), max(map(len, prompts)))]

@@ -135,13 +135,11 @@ def _data(chosen: Chosen) -> Iterator[str]:
     if chosen.settings.train.hold_out:
         share = percent(chosen.settings.train.hold_out)
         yield f"{share} of the seeds (train.hold_out) were not learned: their loss told when to stop."
-    what = (
-        f"A LoRA adapter (rank {lora.rank}, alpha {lora.alpha}, on" if chosen.has_adapter else "The linear layers (of"
-    )
-    yield (
-        f"{what} the top {percent(lora.layers)} of the layers), trained{steps} from "
-        f"the base model, as one model in {chosen.dtype}. Every row, with where it comes from, is in `data/train.parquet`."
-    )
+    depth = f"the top {percent(lora.layers)} of the layers"
+    what = f"All linear layers of {depth} were trained{steps} from the base model."
+    if chosen.has_adapter:
+        what = f"A LoRA adapter (rank {lora.rank}, alpha {lora.alpha}) on {depth} was trained{steps} and merged into the base model."
+    yield f"{what} The weights are in {chosen.dtype}. Every row, with where it comes from, is in `data/train.parquet`."
 
 
 def _scores(chosen: Chosen) -> Iterator[str]:

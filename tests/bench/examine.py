@@ -75,12 +75,13 @@ class Harness:
     """lm_eval's own model class over the same weights."""
 
     def __init__(self, source: str, machine: Machine) -> None:
-        from lm_eval.models.huggingface import HFLM
+        from lm_eval.models import huggingface
 
         logging.disable(logging.WARNING)
         model, tokenizer = load(source, machine, cache_folder() / "students")
         model.set_attn_implementation("sdpa")
-        self.lm: Any = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=1, device=machine.device)
+        hflm: Any = huggingface.HFLM  # its wrapper hides what it takes
+        self.lm: Any = hflm(pretrained=model, tokenizer=tokenizer, batch_size=1, device=machine.device)
 
     def score(self, ask: Ask, questions: Sequence[Question], size: int) -> list[list[float]]:
         """The log-likelihood of each question's choices."""
