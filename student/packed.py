@@ -167,7 +167,7 @@ def probe_fused(device: torch.device, dtype: torch.dtype) -> int:
 
 
 def _quicker(width: int, device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether fused attention clearly wins at rows of so many tokens; the two are timed in turn, the best of each counts."""
+    """Whether fused attention clearly wins at rows of so many tokens; the two are timed in turn, the best of each counts, the first not."""
     layout, best = Layout((width,) * (512 // width), device), {0: float("inf"), width + 1: float("inf")}
     heads = {"query": 9, "key": 3, "value": 3}  # those of a small student
     query, key, value = (
@@ -175,9 +175,9 @@ def _quicker(width: int, device: torch.device, dtype: torch.dtype) -> bool:
     )
     for turn in range(7):
         for fused_from, least in best.items():
-            start = time.process_time()  # a busy machine takes time away, but adds little of this
+            start = time.perf_counter()
             attention(None, query, key, value, None, layout=replace(layout, fused_from=fused_from))[0].sum().backward()
-            best[fused_from] = min(least, time.process_time() - start) if turn else least
+            best[fused_from] = min(least, time.perf_counter() - start) if turn else least
     return best[0] * CLEARLY < best[width + 1]
 
 

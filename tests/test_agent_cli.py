@@ -344,7 +344,11 @@ def test_the_hint_about_explain_is_a_command_that_works(runs: Path, capsys: Any)
 def test_check_scores_the_teacher_and_estimates(capsys: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.chdir(tmp_path)
-    assert command_line(["check", "--evals", str(ERRANDS), "--teacher", "scripted"]) == 0
+    asked = ["check", "--evals", str(ERRANDS), "--teacher", "scripted"]
+    assert command_line(asked) == 0
+    assert "mine 40, test 24" in (out := capsys.readouterr().out)
+    assert "select would have 20 items" in out
+    assert command_line([*asked, "--set", "mode=select"]) == 0
     out = capsys.readouterr().out
     assert "mine 20, select 20, test 24" in out
     assert "20 of 20 seeds right" in out and "95 % interval" in out
