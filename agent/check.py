@@ -73,15 +73,17 @@ def _ask(settings: RunSettings, evals: EvalSet) -> list[tuple[str, str]]:
 
 def _estimate(settings: RunSettings, asked: int, seconds: float, tokens: int) -> list[tuple[str, str]]:
     rounds, lessons = settings.stop.rounds, settings.generate.lessons
-    answers = settings.teacher.check_items + rounds * lessons
-    written = rounds * lessons * settings.generate.tokens_per_lesson
+    asked_for = rounds * lessons * (2 if settings.control else 1)  # control arms cost what the rounds did
+    answers = settings.teacher.check_items + asked_for
+    written = asked_for * settings.generate.tokens_per_lesson
     per_answer = tokens / max(1, asked)
     total = answers * per_answer + written * 2
     minutes = (answers * seconds / max(1, asked) + written * seconds / max(1, tokens)) / 60
     lines = [
         (
             "estimate",
-            f"at most about {total:,.0f} teacher tokens and {minutes:.0f} minutes of teacher time for {rounds} rounds of {lessons}",
+            f"at most about {total:,.0f} teacher tokens and {minutes:.0f} minutes of teacher time for {rounds} rounds of {lessons}"
+            + (" and the control arms" if settings.control else ""),
         )
     ]
     budget = settings.budget

@@ -353,7 +353,15 @@ def test_check_scores_the_teacher_and_estimates(capsys: Any, monkeypatch: pytest
     assert "mine 20, select 20, test 24" in out
     assert "20 of 20 seeds right" in out and "95 % interval" in out
     assert "tokens" in out and "unknown" in out
+    assert command_line([*asked, "--set", "mode=select", "--set", "control=true"]) == 0
+    assert _estimated(with_control := capsys.readouterr().out) > 1.5 * _estimated(out)
+    assert "and the control arms" in with_control
     assert list(tmp_path.glob("*")) == [tmp_path / "cache"] or list(tmp_path.glob("*")) == []
+
+
+def _estimated(out: str) -> int:
+    """Teacher tokens, as `check` estimates them."""
+    return int(out.partition("at most about ")[2].partition(" teacher tokens")[0].replace(",", ""))
 
 
 def test_an_unknown_built_in_model_is_answered_with_those_there_are(capsys: Any) -> None:
