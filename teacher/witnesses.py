@@ -19,7 +19,7 @@ PRIOR = 0.5
 """Belief before any witness is heard. Teachers write better than that: the threshold is a threshold on the evidence."""
 EVEN = 8.0
 """How many seeds of one label weigh as much as the even reporter: with few seeds of a label its own row says little.
-On TREC, 60 seeds, 4 to 16 do about equally well, and below 2 the tables of the student and the seeds mislead."""
+On 60 seeds of TREC, each judged with the tables of the other 59, 4 to 16 do about equally well (docs/evidence.md)."""
 UNDECIDED = ""
 """What a witness says who says nothing: no evidence either way."""
 

@@ -172,9 +172,13 @@ def test_large_families_of_look_alikes_leave_every_split_its_size_and_every_skil
     assert min(len(group) for group in look_alikes(CROWD) if len(group) > LARGEST) > 60, "the families are large"
     for mine, select in ((40, 30), (60, 100), (120, 119)):
         splits = split_items(CROWD, {"mine": mine, "select": select})
-        assert [len(splits[role]) for role in ("mine", "select", "test")] == [mine, select, 240 - mine - select]
-        for role, size in (("mine", mine), ("select", select)):
-            shares = Counter(item.skill for item in splits[role])
+        assert {role: len(held) for role, held in splits.items()} == {
+            "mine": mine,
+            "select": select,
+            "test": 240 - mine - select,
+        }
+        for held, size in ((splits["mine"], mine), (splits["select"], select)):
+            shares = Counter(item.skill for item in held)
             assert len(shares) == 3 and max(abs(count - size / 3) for count in shares.values()) <= LARGEST
 
 

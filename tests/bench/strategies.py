@@ -19,7 +19,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +158,7 @@ def linear_judge(known: Sequence[Seed]) -> Judge:
 
 def student_judge(crew: Crew, known: Sequence[Seed], adapter: Path) -> Judge:
     """The built-in student, fine-tuned by the loop's own training."""
-    learner = Crew(**{**vars(crew), "settings": crew.settings.model_copy(update={"train": ORACLE})})
+    learner = replace(crew, settings=crew.settings.model_copy(update={"train": ORACLE}))
     fit(learner, State(), "judge", [Example(prompt=one.prompt, answer=one.answer) for one in known], adapter)
     return lambda texts: labels(crew, adapter, texts)
 
@@ -241,7 +241,7 @@ def main(data: Path, lessons: int, names: Sequence[str]) -> None:
     with ExitStack() as stack:
         load = {"source": model_file(settings.student.model, say), "cache": str(cache_folder() / "students"),
                 "lora": settings.student.lora.model_dump(), "machine": known_machine(base)}  # fmt: skip
-        student = RecordingWorker(load, base, lambda: False)
+        student = RecordingWorker(load, base, lambda: False, settings.student.launch)
         stack.callback(student.close)
         opened: list[CountingClient] = []
 
@@ -283,7 +283,7 @@ def measured(crew: Crew, place: Path, name: str) -> list[Judged]:
     shutil.copytree(crew.folder.path, folder)
     generate = crew.settings.generate.model_copy(update={"mix": {name: 1.0}})
     settings = crew.settings.model_copy(update={"generate": generate})
-    return lessons_of(Crew(**{**vars(crew), "settings": settings, "folder": RunFolder(folder)}), name)
+    return lessons_of(replace(crew, settings=settings, folder=RunFolder(folder)), name)
 
 
 if __name__ == "__main__":
