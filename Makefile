@@ -3,7 +3,9 @@
 #   make demo      run the quickstart recipe with the built-in models
 #   make test      the whole test suite, the real models included
 #   make check     lint, types, import rules and the fast tests: run before a commit
-#   make bench     measurements; they print numbers and never fail on a clock
+#   make bench     how close to the machine: an hour of measurements; they print numbers and never fail on a clock
+#   make evidence  what the claims in docs/evidence.md rest on: many hours, resumable
+#                  both take DATA=folder, with trec, snips, sst2 and gsm8k as docs/evals.md has them; without it the built-in tickets
 #   make install   only the environment in .venv (PYTHON=python3.12 chooses another interpreter)
 #   make clean     remove what make made; runs/ is kept
 
@@ -12,7 +14,7 @@ BIN := .venv/bin
 READY := .venv/.installed
 
 .DEFAULT_GOAL := install
-.PHONY: install demo test check lint fast bench clean
+.PHONY: install demo test check lint fast bench evidence clean
 
 install: $(READY)
 
@@ -41,7 +43,13 @@ fast: $(READY)
 	$(BIN)/python -m pytest -m "not real" -n 2
 
 bench: $(READY)
-	set -e; for file in tests/bench/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+	set -e; for name in peak round curate scorers; do echo "== $$name"; $(BIN)/python tests/bench/$$name.py; done
+	set -e; for name in train examine memory scale; do echo "== $$name"; $(BIN)/python tests/bench/$$name.py $(DATA); done
+
+evidence: $(READY)
+	$(BIN)/python tests/bench/claims.py
+	set -e; for name in guard meaning witnesses strategies; do echo "== $$name"; $(BIN)/python tests/bench/$$name.py $(DATA); done
+	$(if $(DATA),$(BIN)/python tests/bench/gain.py --data $(DATA),@echo "gain.py needs DATA=folder or the hub: python tests/bench/gain.py")
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

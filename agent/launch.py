@@ -74,7 +74,7 @@ def opened_evals(settings: RunSettings, allow_code: bool) -> EvalSet:
 
 def same_evals(folder: RunFolder, settings: RunSettings, fingerprint: str, allow_code: bool) -> EvalSet:
     """The eval set of a run that is resumed. Raises RunError when it is another one by now."""
-    evals = load_evals(settings.evals, allow_code, cross_fit=settings.mode == "cross-fit")
+    evals = load_evals(settings.evals, allow_code, cross_fit=settings.mode == "cross-fit", needs_select=False)
     if evals.fingerprint == fingerprint:
         return evals
     evals.close()

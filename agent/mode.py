@@ -26,8 +26,9 @@ def evals_for(settings: RunSettings, allow_code: bool) -> EvalSet:
             "mode=cross-fit examines every seed with a student that was not trained on it, and mine.how=resubstitution asks for the "
             "opposite. Take one of the two back: mine.how=out-of-fold, or mode=select."
         )
-    cross_fit = None if settings.mode == "auto" and not relearned else settings.mode == "cross-fit"
-    evals = load_evals(settings.evals, allow_code, cross_fit=cross_fit)
+    chooses = settings.stop.keep == "best"
+    cross_fit = None if settings.mode == "auto" and not relearned and chooses else settings.mode == "cross-fit"
+    evals = load_evals(settings.evals, allow_code, cross_fit=cross_fit, needs_select=chooses)
     if evals.cross_fit and len(set(deal_folds(evals.seeds, settings.mine.folds).values())) < 2:
         evals.close()
         raise SettingsError(

@@ -94,9 +94,11 @@ def points(gain: float, low: float, high: float) -> str:
 
 
 def model_sentence(
-    comparison: Comparison, best: int, against: str = "the seed-only student", chosen_on: str = "select"
+    comparison: Comparison, best: int, against: str = "the seed-only student", chosen_on: str | None = "select"
 ) -> str:
-    """What one training of each side shows: something about this model. `chosen_on`: the items that chose the round."""
+    """What one training of each side shows: something about this model. `chosen_on`: the items that chose the round, if any did."""
+    if best == 0 and chosen_on is None:
+        return "Not shown: no teaching round left a lesson, so the seed-only student is kept."
     if best == 0:
         return (
             f"Not shown: no teaching round beat the seed-only student on {chosen_on}, so the seed-only student is kept."

@@ -73,11 +73,14 @@ def decide(
         for number, attempts in enumerate(rounds)
         if number and (found := worse_skill(attempts, rounds[0], skills, settings))
     }
-    best, last = best_round(rounds, barred), len(rounds) - 1
+    last = len(rounds) - 1
+    best = last if settings.keep == "last" else best_round(rounds, barred)
     reason = already or _stop(rounds, best, settings)
-    aside = f" (round {last} may not be kept: it is worse on {barred[last]!r} beyond doubt)" if last in barred else ""
+    harm = f"it is worse on {barred[last]!r} beyond doubt" if last in barred else ""
+    aside = f" (round {last} may not be kept: {harm})" if harm and best != last else f" (though {harm})" if harm else ""
     if reason is None:
-        return Decision(best=best, sentence=f"round {best} is best so far; going on{aside}", barred=barred)
+        rank = "the last" if settings.keep == "last" else "best"
+        return Decision(best=best, sentence=f"round {best} is {rank} so far; going on{aside}", barred=barred)
     why = SENTENCES[reason].format(
         patience=settings.patience, rounds=settings.rounds, min_gain=100 * settings.min_gain, where=where
     )  # fmt: skip
@@ -112,7 +115,8 @@ def worse_skill(attempts: Round, first: Round, skills: Mapping[str, str], settin
 
 def _stop(rounds: Sequence[Round], best: int, settings: StopSettings) -> StopReason | None:
     last = len(rounds) - 1
-    if settings.target is not None and _right(rounds[best]) >= settings.target * len(rounds[best]):
+    asked = len(rounds[best])
+    if settings.target is not None and asked and _right(rounds[best]) >= settings.target * asked:
         return StopReason.TARGET
     if last - best >= settings.patience:
         return StopReason.PLATEAU

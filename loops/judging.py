@@ -2,7 +2,7 @@
 
 And what becomes of those who pass: lessons, with a report on how varied they are beside the seeds. In a cross-fitted run a
 candidate is judged from the seeds of its own fold alone (`loops.folds`). Two checks know all seeds and only take text away:
-copies, and the held-out guard.
+copies, by their letters and by what they say, and the held-out guard.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from loops.crew import Crew
 from loops.decide import StopReason
 from loops.folds import Ground, ground_of, grounds
 from loops.learning import lessons_until, round_file, training_list
+from loops.meanings import said_alike
 from loops.run_folder import digest
 from loops.state import State
 from loops.telling import counting, stop_early, tell_verdicts
 from loops.witnesses import Draws, known_witness, pooled, statements_on
 from student.records import Candidate, Lesson, Verdict, write_json, write_records
-from student.similar import TextIndex
+from student.similar import Numbers, TextIndex
 from teacher.answers import answer_request, read_answer
 from teacher.balance import balance
 from teacher.copies import is_rephrased
@@ -38,9 +39,12 @@ def judge(
     settings, parts = crew.settings.curate, grounds(crew)
     belongs = [ground_of(parts, one) for one in candidates]
     known, guard = taken_texts(crew, earlier), crew.evals.held_out.guard(crew.evals.seeds)
-    verdicts = on_each(
-        parts, belongs, lambda part, here: sift([candidates[at] for at in here], part.seeds, known, guard, settings)
-    )
+    meant = said_alike(crew, state, candidates, earlier, written_numbers(crew))
+
+    def sifted(part: Ground, here: Sequence[int]) -> list[Verdict]:
+        return sift([candidates[at] for at in here], part.seeds, known, guard, settings, meant)
+
+    verdicts = on_each(parts, belongs, sifted)
     if settings.verify:
         # A rephrased seed has that seed's answer: nobody needs to be asked.
         asked = [at for at, one in enumerate(verdicts) if one.accepted and not is_rephrased(candidates[at])]
@@ -69,11 +73,15 @@ def on_each(
 
 
 def taken_texts(crew: Crew, earlier: Sequence[Candidate | Lesson]) -> TextIndex:
-    """The texts no lesson may be a copy of. Where answers are numbers, another number is another question."""
-    numeric = all(_is_number(seed.answer) for seed in crew.evals.seeds)
-    known = TextIndex(crew.settings.curate.duplicate, "keep" if numeric else "fold")
+    """The texts no lesson may be a copy of."""
+    known = TextIndex(crew.settings.curate.duplicate, written_numbers(crew))
     known.add_many((one.id, one.prompt) for one in (*crew.evals.seeds, *earlier))
     return known
+
+
+def written_numbers(crew: Crew) -> Numbers:
+    """How numbers in questions are compared: where answers are numbers, another number is another question."""
+    return "keep" if all(is_number(seed.answer) for seed in crew.evals.seeds) else "fold"
 
 
 def heard(
@@ -148,7 +156,7 @@ def tell_diversity(crew: Crew, state: State, lessons: Sequence[Lesson]) -> None:
         )
 
 
-def _is_number(answer: str) -> bool:
+def is_number(answer: str) -> bool:
     try:
         float(answer.replace(",", ""))
     except ValueError:

@@ -78,7 +78,9 @@ def found_on(
 def shared(crew: Crew, found: Sequence[Found]) -> list[Weakness]:
     """The round's lessons shared out over the grounds by expected gain, and on each over its weaknesses."""
     wanted = crew.settings.generate
-    totals = share_out([sum(one.gains) for one in found], wanted.lessons, wanted.per_request)
+    failures = sum(len(weakness.failures) for one in found for weakness in one.weaknesses)
+    asked = min(wanted.lessons, failures * wanted.per_failure) if wanted.per_failure else wanted.lessons
+    totals = share_out([sum(one.gains) for one in found], asked, wanted.per_request)
     return [
         weakness
         for one, total in zip(found, totals, strict=True)

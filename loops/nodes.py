@@ -53,6 +53,7 @@ def baseline(state: State, crew: Crew) -> Update:
     for name, lead in (("zero-shot", zero_shot(crew)), ("few-shot", few_shot(crew))):
         if state.cross_fit:
             say_score(crew, state, name, "mine", untouched(state, crew, name))
+        if not items:
             continue
         target = crew.folder.path / "baseline" / f"attempts.{name}.select.jsonl"
         say_score(crew, state, name, "select", examined(crew, state, Exam(name, "select", items, target, lead=lead)))
@@ -78,6 +79,9 @@ def evaluate(state: State, crew: Crew) -> Update:
         return {}
     name, target = student_name(state.round), round_file(crew, state.round, "attempts.select.jsonl")
     exam = Exam(name, "select", crew.evals.held_out.select(), target, round_file(crew, state.round, "adapter"))
+    if not exam.items:  # the last round is kept, and nothing has to decide
+        crew.folder.once(target, {"items": []}, lambda: write_records(target, []))
+        return {}
     say_score(crew, state, name, "select", examined(crew, state, exam))
     return {}
 
@@ -199,7 +203,9 @@ def claim(state: State, crew: Crew) -> Update:
         say_score(crew, here, exam.name, "test", results[exam.name])
     seed_only = results["seed-only"]
     comparison = compare(results.get("best", seed_only), seed_only)
-    sentence = model_sentence(comparison, state.best, chosen_on=CROSS_FITTED if state.cross_fit else SELECT)
+    decides = CROSS_FITTED if state.cross_fit else SELECT
+    chosen_on = decides if crew.settings.stop.keep == "best" else None
+    sentence = model_sentence(comparison, state.best, chosen_on=chosen_on)
     record: Update = {"best": state.best, **comparison.model_dump(), "sentence": sentence, "test_seen_before_by": seen}
     if state.control:
         record |= arms_claim(state, crew, items, again, results.get("best", seed_only))

@@ -85,6 +85,9 @@ class StopSettings(Record):
 
     rounds: int = Field(default=5, ge=0)
     """Teaching rounds at most."""
+    keep: Literal["best", "last"] = "best"
+    """Keep the round that is best by the items that decide, or (as in the paper) the last, whatever they say: then no plateau ends the
+    loop before its `rounds`, and an eval set without `select` will do."""
     patience: int = Field(default=2, ge=1)
     """Rounds without a new best on `select` before a plateau is called."""
     min_gain: float = Field(default=0.0, ge=0, lt=1)

@@ -1,6 +1,6 @@
 """The student's own process: loads the base model once, then trains and examines on request, one JSON line a job.
 
-In on stdin: jobs (`load`, `train`, `examine`, `measure`, `merge`). Out on the real stdout: progress and one result line a job; whatever
+In on stdin: jobs (`load`, `train`, `examine`, `embed`, `measure`, `merge`). Out on the real stdout: progress and one result line a job; whatever
 libraries print goes to the log. A child process keeps Ctrl-C immediate, frees the memory with the run, and survives
 nothing: a thread waits for stdin to close and ends the process when its parent dies, also by kill -9. Where a launcher has started it
 several times over, the processes work as one (`student.team`).
@@ -8,6 +8,7 @@ several times over, the processes work as one (`student.team`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,8 @@ def main() -> None:
             desk = Desk(job, team)
             return desk.loaded()
         assert desk is not None, "load comes first"
-        return {"train": desk.train, "examine": desk.examine, "measure": desk.measure, "merge": desk.merge}[job["job"]](
-            job, say
-        )
+        jobs = {"train": desk.train, "examine": desk.examine, "embed": desk.embed, "measure": desk.measure}
+        return {**jobs, "merge": desk.merge}[job["job"]](job, say)
 
     if not team.first:
         team.follow(do, fixable)
@@ -96,16 +96,7 @@ class Desk:
         from student.prompting import Ask
         from student.writing import write_answers
 
-        notes, reached = dict[str, str](), (0, len(job["questions"]))
-
-        def on_progress(done: int, total: int) -> None:
-            nonlocal reached
-            reached = done, total
-            say(done=done, total=total, **notes)
-
-        def on_note(note: str) -> None:
-            notes["note"] = note
-            on_progress(*reached)
+        on_progress, on_note = _telling(say, len(job["questions"]))
 
         def answers(share: list[Question]) -> list[dict[str, Any]]:
             if share[0].choices:
@@ -118,6 +109,18 @@ class Desk:
         ask, questions = Ask(**job["ask"]), [Question(**question) for question in job["questions"]]
         with self.student.using(adapter):
             return {"answers": self.team.together(questions, answers) if questions else []}
+
+    def embed(self, job: dict[str, Any], say: Any) -> dict[str, Any]:
+        """Where `texts` lie in meaning, by the untouched base model: one vector each, as `packed` has them."""
+        from student.meaning import embed
+        from student.nearness import packed
+
+        on_progress, on_note = _telling(say, len(job["texts"]))
+
+        def vectors(share: list[str]) -> list[Any]:
+            return [*embed(self.student, share, job["around"], on_progress, on_note)]
+
+        return packed(self.team.together(job["texts"], vectors))
 
     def measure(self, job: dict[str, Any], say: Any) -> dict[str, Any]:
         """How many tokens `questions` and `answers` are, as this student reads and writes them."""
@@ -138,6 +141,22 @@ class Desk:
         around = template_texts(self.student.tokenizer, tuple(job["roles"])) if job["roles"] else []
         merge(self.student, Path(job["adapter"]), Path(job["out"]), job["max_new_tokens"])
         return {"around": around}
+
+
+def _telling(say: Any, total: int) -> tuple[Callable[[int, int], None], Callable[[str], None]]:
+    """What is told how far a job has come, and what is told a person's note, which every later message repeats."""
+    notes, reached = dict[str, str](), (0, total)
+
+    def on_progress(done: int, total: int) -> None:
+        nonlocal reached
+        reached = done, total
+        say(done=done, total=total, **notes)
+
+    def on_note(note: str) -> None:
+        notes["note"] = note
+        on_progress(*reached)
+
+    return on_progress, on_note
 
 
 def _nobody(**message: Any) -> None:

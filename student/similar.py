@@ -103,6 +103,9 @@ class TextIndex:
     def __len__(self) -> int:
         return len(self._taken)
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._taken
+
     def add(self, name: str, text: str) -> None:
         """Remember a text; a name that is known already is left as it is."""
         self.add_many([(name, text)])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from student.errors import StudentError
 from student.launcher import command
@@ -18,6 +18,9 @@ from student.pipe import Stopped as StudentStopped
 from student.prompting import Ask
 from student.records import Example, Item, Question
 from student.settings import Launch
+
+if TYPE_CHECKING:
+    from student.nearness import Vectors
 
 __all__ = ["OnMessage", "StudentStopped", "StudentWorker", "question_of"]
 
@@ -31,6 +34,7 @@ class StudentWorker:
         words = command(launch or Launch(), "student.child")
         self._load, self._pipe = load, Pipe("student.child", log, should_stop, words)
         self.loaded: dict[str, Any] = {}
+        self._embedded: dict[tuple[tuple[str, ...], ...], Vectors] = {}
 
     def start(self) -> dict[str, Any]:
         """Start the process and load the model; returns the machine and the model's size."""
@@ -60,6 +64,19 @@ class StudentWorker:
             "adapter": str(adapter) if adapter else None, "max_new_tokens": max_new_tokens,
         }  # fmt: skip
         return self._call(job, on)["answers"]
+
+    def embed(self, texts: Sequence[str], around: Sequence[str], on: OnMessage) -> Vectors:
+        """Where texts of a task lie in meaning by the untouched student, [texts, width]: see `student.meaning`.
+
+        What is asked for again, all of it, is kept and costs nothing.
+        """
+        from student.nearness import unpacked
+
+        lot = (tuple(texts), tuple(around))
+        if lot not in self._embedded:
+            self.start()
+            self._embedded[lot] = unpacked(self._call({"job": "embed", "texts": lot[0], "around": lot[1]}, on))
+        return self._embedded[lot]
 
     def measure(self, ask: Ask, items: Sequence[Item | Question], answers: Sequence[str]) -> tuple[int, int]:
         """Tokens of the questions as they are put to the student, and of the answers."""

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from student.records import Candidate, Lesson, Record, Seed, Verdict
 from teacher.answers import Same, answer_request, read_answer
-from teacher.copies import Copies, Known
+from teacher.copies import Alike, Copies, Known
 from teacher.form import Lengths, form
 from teacher.language import SeedLanguages
 from teacher.verdicts import accept, reject
@@ -35,6 +35,9 @@ class CurateSettings(Record):
 
     duplicate: float = Field(default=0.6, gt=0, le=1)
     """Character 4-gram overlap with a seed, a lesson or another candidate from which a candidate is a copy."""
+    meaning: float | None = Field(default=0.65, gt=0, le=1)
+    """How near a candidate may come in meaning, as the student sees it, to a text with the same answer; null: as near as it likes.
+    A cosine. Where a task's own seeds come nearer to one another, candidates may, too."""
     longest: float = Field(default=3.0, gt=0)
     """A candidate longer than this many times the longest seed, in characters, is dropped."""
     verify: bool = True
@@ -71,10 +74,14 @@ class Edit(Record):
 
 
 def sift(
-    candidates: Sequence[Candidate], seeds: Sequence[Seed], known: Known, guard: Guard, settings: CurateSettings
-) -> list[Verdict]:
-    """Verdicts of the checks that ask nobody; survivors are marked accepted for now and added to `known`."""
-    copies = Copies(known, settings.duplicate, candidates, seeds)
+    candidates: Sequence[Candidate], seeds: Sequence[Seed], known: Known, guard: Guard, settings: CurateSettings,
+    meant: Alike | None = None,
+) -> list[Verdict]:  # fmt: skip
+    """Verdicts of the checks that ask nobody; survivors are marked accepted for now and added to `known`.
+
+    `meant`: which texts say the same as a candidate in other words, where that was worked out.
+    """
+    copies = Copies(known, settings.duplicate, candidates, seeds, meant)
     lengths, languages = Lengths(seeds, settings.longest), SeedLanguages(seeds)
     labels = common_choices(seeds)
     checks: list[Check] = [form, lengths.check, languages.check, copies.check, lambda one: guarded(one, guard, labels)]

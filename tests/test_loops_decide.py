@@ -137,6 +137,17 @@ def test_the_last_allowed_round_ends_the_loop() -> None:
     assert decided([50], rounds=0).reason is StopReason.ROUNDS
 
 
+def test_the_last_round_is_kept_whatever_was_seen_where_that_is_asked_for() -> None:
+    found = decided([50, 60, 40, 30], keep="last", patience=1)
+    assert (found.best, found.reason) == (3, None)
+    assert decided([50, 60, 40, 30], keep="last", rounds=3).reason is StopReason.ROUNDS
+
+
+def test_a_last_round_that_does_harm_is_kept_and_the_harm_is_told() -> None:
+    found = decide([learned(40, 10), learned(15, 50)], SKILLS, StopSettings(keep="last"))
+    assert found.best == 1 and "'even'" in found.sentence and "may not be kept" not in found.sentence
+
+
 @given(HISTORY, st.integers(0, 6), st.integers(1, 4))
 def test_it_never_goes_past_the_rounds_allowed(rights: list[int], rounds: int, patience: int) -> None:
     found = decided(rights, rounds=rounds, patience=patience)

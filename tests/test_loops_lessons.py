@@ -205,6 +205,11 @@ def test_lessons_flow_by_what_earlier_rounds_flipped(crew_of: MakeCrew) -> None:
     assert after["carrying"] > after["small sums"] > 0
 
 
+def test_no_more_lessons_are_asked_for_than_so_many_a_failure(crew_of: MakeCrew) -> None:
+    crew = crew_of(generate={"per_failure": 1, "lessons": 40})
+    assert sum(one.lessons for one in weaknesses_of(crew, ROUND, FAILURES[:3])) == 3
+
+
 # --- writing
 
 

@@ -14,6 +14,7 @@ import pytest
 from student.records import Candidate, Lesson, Seed, Verdict
 from student.similar import TextIndex
 from teacher.balance import balance
+from teacher.copies import Alike
 from teacher.curate import CurateSettings, Edit, lessons_of, read_answer, sift
 from teacher.requests import Failed, Reply
 
@@ -40,12 +41,12 @@ def candidate(
 
 def sifted(
     *candidates: Candidate, guard: Callable[[str], str | None] = lambda text: None, seeds: list[Seed] = SEEDS,
-    **settings: Any,
+    meant: Alike | None = None, **settings: Any,
 ) -> list[Verdict]:  # fmt: skip
     known = TextIndex()
     for seed in seeds:
         known.add(seed.id, seed.prompt)
-    return sift(candidates, seeds, known, guard, CurateSettings(**settings))
+    return sift(candidates, seeds, known, guard, CurateSettings(**settings), meant)
 
 
 def reason(prompt: str, answer: str = "printer", **more: Any) -> str:
@@ -204,6 +205,34 @@ def test_a_rephrased_seed_may_be_like_its_own_parent_and_like_nothing_else() -> 
     assert sifted(rephrased(SEEDS[0].prompt))[0].reason == "duplicate", "that is no rephrasing at all"
     assert sifted(rephrased(near, parent="s2"))[0].reason == "near-duplicate"
     assert [one.reason for one in sifted(rephrased(near), rephrased(near + "s", id="r2"))][1] == "near-duplicate"
+
+
+def test_what_says_the_same_in_other_words_is_refused_with_what_it_says() -> None:
+    one = candidate("Every other page gets chewed up downstairs", id="a")
+    (verdict,) = sifted(one, meant={"a": [("nobody", 0.97), ("s1", 0.912), ("s2", 0.91)]})
+    assert (verdict.reason, verdict.detail) == ("near-duplicate", "says the same as s1 (0.91)")
+    assert sifted(one, meant={"b": [("s1", 0.99)]})[0].accepted
+
+
+def test_only_what_was_accepted_stands_in_the_way_of_what_says_the_same() -> None:
+    first, second = candidate("No toner is left", "scanner", id="a"), candidate(GOOD, id="b")
+    meant = {"a": [("b", 0.95)], "b": [("a", 0.95)]}
+    assert [one.reason for one in sifted(first, second, meant=meant)] == ["not-a-label", "accepted"]
+    first = first.model_copy(update={"answer": "printer"})
+    assert [one.reason for one in sifted(first, second, meant=meant)] == ["accepted", "near-duplicate"]
+    assert [one.reason for one in sifted(second, first, meant=meant)] == ["accepted", "near-duplicate"]
+
+
+def test_two_sides_of_a_confusion_and_a_rephrased_seed_may_say_nearly_the_same() -> None:
+    pair = candidate("No toner is left", id="a"), candidate(GOOD, "hardware", id="b")
+    meant = {"a": [("b", 0.95)], "b": [("a", 0.95)]}
+    assert [one.reason for one in sifted(*pair, meant=meant)] == ["accepted", "accepted"]
+    same_side = pair[1].model_copy(update={"answer": "printer"})
+    assert sifted(pair[0], same_side, meant=meant)[1].reason == "near-duplicate"
+    said = sifted(*pair, meant={"b": [("a", 0.95), ("s2", 0.94)]})[1]
+    assert said.detail == "says the same as s2 (0.94)", "what is exempt hides nothing"
+    reworded = rephrased("Upstairs every second page gets eaten")
+    assert sifted(reworded, meant={"r": [("s1", 0.98), ("s2", 0.97)]})[0].accepted
 
 
 def test_a_refused_text_does_not_stand_in_the_way_of_a_good_one() -> None:

@@ -51,7 +51,7 @@ def known_skills(files: Files) -> tuple[dict[str, str], str]:
     if not where:
         return {}, "Skills are unknown: the run does not say what its eval set was."
     try:
-        evals = load_evals(str(where), cross_fit=files.cross_fit)
+        evals = load_evals(str(where), cross_fit=files.cross_fit, needs_select=False)
     except EvalError as error:
         return (
             {},

@@ -128,17 +128,18 @@ class Loaded:
 
 def load_evals(
     source: str | Path, allow_code: bool = False, on_progress: OnProgress | None = None, score_only: bool = False,
-    cross_fit: bool | None = False,
+    cross_fit: bool | None = False, needs_select: bool = True,
 ) -> EvalSet:  # fmt: skip
     """Read, check and split an eval set. Raises EvalError.
 
     `score_only`: an eval set with nothing but a test split will do; it can be examined, not learned from.
     `cross_fit`: the items of `select` become seeds, after those of `mine`, and a source without a `select` will do. None: that
-    is done where `select` has fewer than `FEW` items. The fingerprint is the same either way.
+    is done where `select` has fewer than `FEW` items. The fingerprint is the same either way. `needs_select`: whether a source
+    without a `select` is refused where nothing is cross-fitted, because somebody has to choose among rounds.
     """
     loaded = read_parts(source, allow_code, on_progress)
     try:
-        roles = deal_roles(loaded, score_only, without_select=cross_fit is not False)
+        roles = deal_roles(loaded, score_only, without_select=cross_fit is not False or not needs_select)
     except EvalError:
         if loaded.host is not None:
             loaded.host.close()

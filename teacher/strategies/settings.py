@@ -19,11 +19,13 @@ class GenerateSettings(Record):
 
     lessons: int = Field(default=60, ge=1)
     """Candidates asked for in a round."""
+    per_failure: int | None = Field(default=None, ge=1)
+    """At most so many candidates a round for each failure, as in the paper, where it is 1; null: `lessons`, however few failures."""
     mix: dict[str, float] = Field(default={"contrast": 1.0})
     """Who writes them, by weight: contrast, skill, taxonomy, errors, rephrase, paper, untargeted."""
     per_request: int = Field(default=4, ge=1, le=50)
     """Candidates asked for in one request: more are cheaper, fewer are more varied."""
-    examples: int = Field(default=3, ge=1, le=50)
+    examples: int = Field(default=4, ge=1, le=50)
     """Real items shown in one request."""
     other_side: float = Field(default=0.34, ge=0, le=1)
     """With fixed labels: the share of a confusion's lessons whose answer is the label the student said instead."""

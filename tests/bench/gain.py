@@ -1,0 +1,309 @@
+"""What the lessons are worth: our recipe against seeds alone, the paper's, untargeted lessons and real labels. Resumable; takes hours.
+
+For each task and each draw of its seed items, runs of the program on the built-in student and teacher, every one trained by the same
+settings. No arm chooses among its rounds (`stop.keep: last`), so that only the data differ:
+
+- seeds: the seed items alone, for as many optimiser steps as our student;
+- paper: LLM2LLM's mining (on what was trained on), prompt and one lesson a failure, unchecked but for copies (arXiv 2403.15042);
+- untargeted: random seeds in the place of failures, the same curation, as many teacher tokens in all as ours;
+- ours: the program's defaults;
+- real: as many further real labelled items as ours has lessons, which is the ceiling.
+
+Each run opens `test` once, at its end. Replies are kept in ledgers, runs in folders, and the student of the seeds is trained once a draw:
+stopped at any point and called again, it goes on. The table gives the mean over draws and the gain over seeds with its 95 % interval,
+twice: a bootstrap that draws draws and items again, and Student's t over both as the program's own claims use (`loops.claims`),
+which is wider and the one to believe with few draws.
+
+    python tests/bench/gain.py --tasks trec,snips --seeds 5 [--data FOLDER] [--place FOLDER] [--table]
+
+FOLDER holds `trec`, `snips` and `sst2` as JSON lines or CSV with parts `train` and `test`; without one the eval sets of the
+`paper-*` recipes are used, which come from the hub. `--table` prints what there is and runs nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from agent.builtin import cache_folder
+from agent.launch import drive, events_of, opened_evals, same_evals
+from agent.settings import recipes
+from loops.claims import gain_of_changes
+from loops.run_folder import RunFolder
+from loops.settings import RunSettings
+from loops.untargeted import lessons_tokens
+from student.records import Attempt, Lesson, read_records, write_text
+
+SEEDS = {"trec": 60, "snips": 70, "sst2": 20}
+"""Seed items of each task, as in the paper."""
+COLUMNS = {"trec": ("question", "label"), "snips": ("text", "intent"), "sst2": ("sentence", "label")}
+"""What the columns are called in the folder's files."""
+ENDINGS = {"trec": "jsonl", "snips": "jsonl", "sst2": "csv"}
+SETTINGS: dict[str, Any] = {"mode": "select", "stop": {"keep": "last", "rounds": 2}}
+"""What every run has in common; all else are the program's defaults."""
+PAPER: dict[str, Any] = {
+    "mine": {"how": "resubstitution"}, "curate": {"verify": False, "duplicate": 0.95, "meaning": None, "balance": 1000},
+    "generate": {"mix": {"paper": 1.0}, "lessons": 10_000, "per_failure": 1, "explore": 0},
+}  # fmt: skip
+"""The paper's data under our training."""
+ARMS = ("seeds", "paper", "untargeted", "ours", "real")
+RESAMPLES = 4000
+Rights = dict[str, bool]
+"""Whether each test item was answered right."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One task with one draw of its seed items."""
+
+    task: str
+    draw: int
+    place: Path
+    data: Path | None
+
+    @property
+    def folder(self) -> Path:
+        return self.place / self.task / f"draw-{self.draw}"
+
+    def evals(self, seeds: int) -> str:
+        """The eval set's YAML file with so many seed items, no `select`, and the whole test split."""
+        spec = yaml.safe_load(
+            (recipes()[f"paper-{self.task}"].parent / "paper" / f"{self.task}.yaml").read_text("utf-8")
+        )
+        if self.data is not None:
+            folder, (prompt, answer) = self.data / self.task, COLUMNS[self.task]
+            spec["source"] = {
+                part: str((folder / f"{part}.{ENDINGS[self.task]}").resolve()) for part in ("train", "test")
+            }
+            spec["columns"] = {"prompt": prompt, "answer": answer}
+            spec["splits"]["test"] = "test"
+        spec["splits"] = {"mine": {"from": "train", "take": seeds}, "test": spec["splits"]["test"]}
+        file = self.folder / f"{self.task}-{seeds}.yaml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_text(file, yaml.safe_dump({**spec, "draw": self.draw}, sort_keys=False))
+        return str(file)
+
+    def run(self, arm: str) -> RunFolder:
+        return RunFolder(self.folder / arm)
+
+
+def merged(*trees: dict[str, Any]) -> dict[str, Any]:
+    """The trees, later ones over earlier ones."""
+    whole: dict[str, Any] = {}
+    for tree in trees:
+        for key, value in tree.items():
+            whole[key] = merged(whole.get(key, {}), value) if isinstance(value, dict) and key != "mix" else value
+    return whole
+
+
+def is_done(folder: RunFolder) -> bool:
+    return folder.events.exists() and any(
+        event["event"] == "run.ended" and event["status"] == "done" for event in events_of(folder)
+    )
+
+
+def go(folder: RunFolder, tree: dict[str, Any], like: RunFolder | None = None) -> None:
+    """Make a run, or go on with it, to its end. `like`: a run of the same seeds, whose student of the seeds is taken over."""
+    if is_done(folder):
+        return
+    resumed = folder.config.exists()
+    folder.path.mkdir(parents=True, exist_ok=True)
+    if like and not resumed:
+        take_over(like, folder)
+    if resumed:
+        settings, fingerprint = folder.load_settings()
+        evals = same_evals(folder, settings, fingerprint, False)
+    else:
+        settings = RunSettings.model_validate(merged(SETTINGS, tree))
+        evals = opened_evals(settings, False)
+    start = time.monotonic()
+    code, message = drive(folder, settings, evals, lambda event: None, resumed)
+    if code:
+        raise SystemExit(f"{folder.path}: {message or 'stopped'}")
+    print(
+        json.dumps({"bench": "gain", "run": str(folder.path), "minutes": round((time.monotonic() - start) / 60, 1)}),
+        flush=True,
+    )
+
+
+def take_over(done: RunFolder, folder: RunFolder) -> None:
+    """Copy what both runs make alike, with its manifests: a run looks at what a file was made from before it believes it."""
+    shutil.copy(done.path / "machine.json", folder.path)
+    for part in ("baseline", "rounds/000"):
+        shutil.copytree(done.path / part, folder.path / part, dirs_exist_ok=True)
+    for name in ("zero-shot", "few-shot", "seed-only"):
+        for file in (f"attempts.{name}.test.jsonl", f"made/attempts.{name}.test.jsonl.json"):
+            (folder.path / "claim" / "made").mkdir(parents=True, exist_ok=True)
+            shutil.copy(done.path / "claim" / file, folder.path / "claim" / file)
+
+
+def make(cell: Cell) -> None:
+    """Every run of one cell."""
+    seeds = SEEDS[cell.task]
+    go(cell.run("ours"), {"evals": cell.evals(seeds), "control": True})
+    go(cell.run("paper"), merged(PAPER, {"evals": cell.evals(seeds)}), like=cell.run("ours"))
+    lessons = len(lessons_of(cell.run("ours")))
+    steps = steps_of(cell.run("ours"), last_round(cell.run("ours")))
+    go(cell.run("real"), {"evals": cell.evals(seeds + lessons), "train": {"min_steps": steps}, "stop": {"rounds": 0},
+                          "teacher": {"check_items": 0}})  # fmt: skip
+
+
+def last_round(folder: RunFolder) -> int:
+    return int(json.loads((folder.path / "claim" / "claim.json").read_text("utf-8"))["best"])
+
+
+def steps_of(folder: RunFolder, number: int) -> int:
+    return int(json.loads((folder.round(number) / "adapter" / "training.json").read_text("utf-8"))["steps"])
+
+
+def lessons_of(folder: RunFolder) -> list[Lesson]:
+    """All accepted lessons of a run."""
+    files = [folder.round(number) / "lessons.jsonl" for number in range(1, last_round(folder) + 1)]
+    return [lesson for file in files for lesson in read_records(file, Lesson)]
+
+
+def rights(file: Path) -> Rights:
+    return {one.item_id: one.right for one in read_records(file, Attempt)}
+
+
+def kept(folder: RunFolder) -> Rights:
+    """What the student that a run keeps has right on `test`."""
+    name = "best" if last_round(folder) else "seed-only"
+    return rights(folder.path / "claim" / f"attempts.{name}.test.jsonl")
+
+
+def found(cell: Cell) -> dict[str, Rights]:
+    """Every arm's answers to `test`; nothing where the cell is not done. An arm that could not be made is left out."""
+    runs = {name: cell.run(name) for name in ("ours", "paper", "real")}
+    if not all(map(is_done, runs.values())):
+        return {}
+    control = runs["ours"].path / "control"
+    arms = {"ours": kept(runs["ours"]), "paper": kept(runs["paper"]), "real": kept(runs["real"])}
+    for arm, place in (("seeds", "equal-steps"), ("untargeted", "equal-spend")):
+        if (file := control / place / "attempts.test.jsonl").exists():
+            arms[arm] = rights(file)
+    if not last_round(runs["ours"]):  # no lesson was made: the arms are one and the same student
+        arms |= {"seeds": arms["ours"], "untargeted": arms["ours"]}
+    return arms
+
+
+def sizes(cell: Cell) -> dict[str, Any]:
+    """Lessons, steps and teacher tokens of the arms that have any."""
+    told = {}
+    for arm in ("ours", "paper"):
+        folder = cell.run(arm)
+        number = last_round(folder)
+        told[arm] = {"lessons": len(lessons_of(folder)), "steps": steps_of(folder, number),
+                     "tokens": lessons_tokens(folder.ledger, number)}  # fmt: skip
+    listed = cell.run("ours").path / "control" / "arms.json"
+    if listed.exists():
+        for arm in json.loads(listed.read_text("utf-8"))["arms"]:
+            told[arm["name"]] = arm["size"] or arm["missing"]
+    return told
+
+
+def changes(cells: Sequence[dict[str, Rights]], new: str, old: str) -> np.ndarray:
+    """[draws, items] the new arm's right answers less the old one's, -1 to 1. Items are the same in every draw."""
+    items = sorted(cells[0][new])
+    return np.array([[int(one[new][item]) - int(one[old][item]) for item in items] for one in cells])
+
+
+def interval(tables: Sequence[np.ndarray]) -> tuple[float, float]:
+    """95 % of the mean gain over tasks when draws and items of each are drawn again."""
+    draw, means = np.random.default_rng(0), np.empty(RESAMPLES)
+    for at in range(RESAMPLES):
+        again = [
+            table[draw.integers(0, len(table), len(table))][:, draw.integers(0, table.shape[1], table.shape[1])]
+            for table in tables
+        ]
+        means[at] = np.mean([one.mean() for one in again])
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def rows(done: dict[str, list[dict[str, Rights]]]) -> Iterator[dict[str, Any]]:
+    """One line of the table for each task and arm, then the mean over tasks."""
+    for task, cells in done.items():
+        for arm in ARMS:
+            having = [one for one in cells if arm in one]
+            if having:
+                yield {
+                    "task": task,
+                    "arm": arm,
+                    "draws": len(having),
+                    "accuracy": mean_accuracy(having, arm),
+                    **against(having, arm),
+                }
+    if len(done) > 1:
+        for arm in ARMS:
+            tables = [
+                changes(having, arm, "seeds")
+                for cells in done.values()
+                if (having := [one for one in cells if arm in one])
+            ]
+            low, high = interval(tables)
+            yield {"task": "mean", "arm": arm, "gain": points(float(np.mean([one.mean() for one in tables]))), "low": points(low),
+                   "high": points(high)}  # fmt: skip
+
+
+def mean_accuracy(cells: Sequence[dict[str, Rights]], arm: str) -> float:
+    return points(float(np.mean([np.mean(list(one[arm].values())) for one in cells])))
+
+
+def against(cells: Sequence[dict[str, Rights]], arm: str) -> dict[str, Any]:
+    """How far ours is ahead of an arm, and the arm ahead of seeds alone."""
+    told: dict[str, Any] = {}
+    for name, new, old in (("gain", arm, "seeds"), ("ours_ahead", "ours", arm)):
+        table = changes(cells, new, old)
+        low, high = interval([table])
+        told[name] = [points(float(table.mean())), points(low), points(high)]
+        if len(cells) > 1:
+            t = gain_of_changes(table.tolist())
+            told[f"{name}_t"] = [points(t.low), points(t.high)]
+        told[f"{name}_each"] = [points(float(row.mean())) for row in table]
+    return told
+
+
+def points(share: float) -> float:
+    return round(100 * share, 1)
+
+
+def main() -> None:
+    """Make the cells that are not done, a draw of every task before the next draw, then print the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--tasks", default="trec,snips")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--data", type=Path, default=os.environ.get("LLM2LLM_DATA"))
+    parser.add_argument("--place", type=Path, default=None)
+    parser.add_argument("--table", action="store_true")
+    given = parser.parse_args()
+    data = Path(given.data) if given.data else None
+    place = given.place or cache_folder() / "bench-gain"
+    tasks = given.tasks.split(",")
+    cells = [Cell(task, draw, place, data) for draw in range(1, given.seeds + 1) for task in tasks]
+    for cell in cells:
+        if not given.table:
+            make(cell)
+        if arms := found(cell):
+            told = {arm: points(sum(one.values()) / len(one)) for arm, one in arms.items()}
+            print(
+                json.dumps({"bench": "gain", "task": cell.task, "draw": cell.draw, **told, "sizes": sizes(cell)}),
+                flush=True,
+            )
+    done = {task: [arms for cell in cells if cell.task == task and (arms := found(cell))] for task in tasks}
+    for row in rows({task: arms for task, arms in done.items() if arms}):
+        print(json.dumps({"bench": "gain", **row}))
+
+
+if __name__ == "__main__":
+    main()

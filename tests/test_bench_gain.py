@@ -1,0 +1,68 @@
+"""The bench of the evidence, on the tiny student and the scripted teacher: every arm is made, found again, and counted alike."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "bench"))
+
+import gain
+
+KINDS = ("ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM")
+SMALL = {
+    "student": {"model": "builtin:tiny"}, "teacher": {"model": "scripted", "check_items": 4},
+    "train": {"epochs": 1, "min_steps": 2}, "mine": {"folds": 2}, "generate": {"lessons": 12}, "stop": {"rounds": 1},
+}  # fmt: skip
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Tickets under other labels, in the form of TREC."""
+    folder = tmp_path / "data" / "trec"
+    folder.mkdir(parents=True)
+    lines = Path("loops/recipes/quickstart/tickets.jsonl").read_text(encoding="utf-8").splitlines()
+    tickets = [json.loads(line) for line in lines]
+    kinds = dict(zip(sorted({one["queue"] for one in tickets}), KINDS, strict=False))
+    rows = [{"question": one["text"], "label": kinds[one["queue"]]} for one in tickets if one["queue"] in kinds]
+    for part, some in (("train", rows[::2]), ("test", rows[1::6])):
+        (folder / f"{part}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in some), encoding="utf-8")
+    return tmp_path / "data"
+
+
+def test_every_arm_is_made_once_and_the_table_counts_them(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(gain, "SETTINGS", gain.merged(gain.SETTINGS, SMALL))
+    monkeypatch.setattr(gain, "SEEDS", {"trec": 24})
+    monkeypatch.setattr(
+        sys, "argv", ["gain.py", "--tasks=trec", "--seeds=2", f"--data={data}", f"--place={tmp_path / 'place'}"]
+    )
+    gain.main()
+    first = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert sum("run" in line for line in first) == 6
+    gain.main()
+    again = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert again == [line for line in first if "run" not in line]
+    table = {line["arm"]: line for line in again if "arm" in line}
+    assert set(table) == set(gain.ARMS)
+    assert all(line["draws"] == 2 for line in table.values())
+    assert table["seeds"]["gain"] == [0.0, 0.0, 0.0]
+    draws = [line for line in again if "draw" in line]
+    for each in draws:
+        ours, longer = each["sizes"]["ours"], each["sizes"]["seeds, as many steps"]
+        assert ours["steps"] == longer["steps"]
+
+
+def test_the_interval_holds_the_mean_and_widens_with_differing_draws() -> None:
+    alike = np.tile(np.array([1, 0, 0, 0, 1, 0, -1, 0] * 20), (5, 1))
+    differing = alike.copy()
+    differing[:2] = -alike[:2]
+    low, high = gain.interval([alike])
+    assert low <= alike.mean() <= high
+    wide = gain.interval([differing])
+    assert wide[1] - wide[0] > high - low
