@@ -232,7 +232,7 @@ class RunView:
 
     @property
     def deciding_split(self) -> str:
-        """The split rounds are chosen on: `select`, or `mine` in cross-fit mode, where there is no `select`."""
+        """The split rounds are chosen on: `select`; `mine` in cross-fit mode, or where the last round is kept and nothing is chosen."""
         if self.splits:
             return "select" if self.splits.get("select") else "mine"
         return "select" if any(score.split == "select" for score in self.scores.values()) else "mine"
@@ -240,7 +240,9 @@ class RunView:
     @property
     def deciding_words(self) -> str:
         """The same for a person."""
-        return SELECT if self.deciding_split == "select" else CROSS_FITTED
+        if self.deciding_split == "select":
+            return SELECT
+        return "mine" if "select" in self.splits else CROSS_FITTED  # an empty `select` is told, a run without one has none
 
     @property
     def decision(self) -> str:

@@ -20,12 +20,13 @@ from loops.run_folder import digest
 from loops.state import State
 from loops.telling import counting
 from student.records import Attempt, Candidate, Failure, Weakness, read_records, write_records
-from teacher.diagnose import STAND_IN, find_weaknesses
+from teacher.diagnose import find_weaknesses
 from teacher.errors import BudgetSpent
 from teacher.generate import Order, plan_orders, read_candidates, rephrased_candidates
 from teacher.naming import BATCH, Name, chosen, joined, merged, name_requests, read_names
 from teacher.requests import Answer, Reply
 from teacher.shares import Past, Terms, expected_gains, give_lessons, lessons_so_far, share_out
+from teacher.strategies.order import STAND_IN
 
 
 def weaknesses_of(crew: Crew, state: State, failures: Sequence[Failure]) -> list[Weakness]:

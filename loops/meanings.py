@@ -26,7 +26,7 @@ from teacher.copies import Alike
 
 MOST = 20_000
 """More texts than this are not read for what they say: on a CPU a student reads some hundred a second."""
-FEWEST = 20
+FEWEST = 50
 """Of fewer seeds one cannot tell how near the honest texts of a task come."""
 SHARE = 0.01
 """So many of the seeds may be nearer to another seed than a candidate may come to any text."""
@@ -45,9 +45,10 @@ def said_alike(
         return {}
     if len(seeds) < FEWEST or len(texts) > MOST:
         why = f"fewer than {FEWEST} seeds" if len(seeds) < FEWEST else f"more than {MOST:,} texts"
-        crew.emit("note", text=f"with {why} lessons are compared by their letters, not by what they say")
+        if not earlier or len(texts) > MOST:  # what does not change is said once
+            crew.emit("note", text=f"with {why} lessons are compared by their letters, not by what they say")
         return {}
-    places, kinds = _places(crew, state, candidates, earlier), [_kind(one, written) for one in texts]
+    places, kinds = _places(crew, state, candidates, earlier), [kind_of(one, written) for one in texts]
     least = _least(crew, places[: len(seeds)], kinds[: len(seeds)])
     asked = np.arange(len(texts)) >= len(texts) - len(candidates)
     return {
@@ -73,7 +74,7 @@ def _places(crew: Crew, state: State, candidates: Sequence[Candidate], earlier: 
     return np.concatenate([space.place(lot) for lot in vectors])
 
 
-def _kind(one: Text, written: Numbers) -> tuple[str, ...]:
+def kind_of(one: Text, written: Numbers) -> tuple[str, ...]:
     """Texts of different kinds say different things, however near they are."""
     if written == "keep":
         return one.answer.replace(",", ""), *sorted(numbers(one.prompt))

@@ -1,7 +1,7 @@
 """The student's own process: loads the base model once, then trains and examines on request, one JSON line a job.
 
-In on stdin: jobs (`load`, `train`, `examine`, `embed`, `measure`, `merge`). Out on the real stdout: progress and one result line a job; whatever
-libraries print goes to the log. A child process keeps Ctrl-C immediate, frees the memory with the run, and survives
+In on stdin: jobs (`load`, `train`, `examine`, `embed`, `measure`, `merge`). Out on the real stdout: progress and one result line a
+job; whatever libraries print goes to the log. A child process keeps Ctrl-C immediate, frees the memory with the run, and survives
 nothing: a thread waits for stdin to close and ends the process when its parent dies, also by kill -9. Where a launcher has started it
 several times over, the processes work as one (`student.team`).
 """

@@ -15,7 +15,6 @@ from typing import Protocol
 from student.records import Candidate, Seed, Verdict
 from teacher.verdicts import reject
 
-
 Alike = Mapping[str, Sequence[tuple[str, float]]]
 """For a candidate's id the names of texts that say the same, nearest first, each with how near it is. What no text says the
 same as may be missing."""

@@ -14,11 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from student.records import Failure, Weakness
 from teacher.naming import Name, typical
 from teacher.sheet import TaskSheet
+from teacher.strategies.order import STAND_IN
 
 MOST = 24
 """Weaknesses beyond this many are merged into their label's or skill's own group."""
-STAND_IN = (" wrong", " missed")
-"""How a weakness's name ends where the eval set's skill stands in for a name of its own."""
 
 
 def find_weaknesses(

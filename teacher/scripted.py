@@ -14,7 +14,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, cast
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AliasChoices, BaseModel, Field, ValidationError
 
 from student.records import Seed
 from teacher.errors import TeacherUnusable
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 class _Failure(BaseModel):
     question: str
-    right_answer: str
+    right_answer: str = Field(validation_alias=AliasChoices("right_answer", "correct"))
     wrong_answer: str = ""
     choices: list[str] = []
 

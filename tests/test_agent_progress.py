@@ -138,6 +138,16 @@ def test_cross_fit_decides_on_mine():
     assert view.deciding_split == "mine"
 
 
+@pytest.mark.parametrize(
+    ("splits", "words"),
+    [({"mine": 20, "test": 9}, "mine (cross-fitted)"), ({"mine": 20, "select": 0, "test": 9}, "mine"),
+     ({"mine": 20, "select": 5, "test": 9}, "select")],
+)  # fmt: skip
+def test_what_decides_is_called_by_its_name(splits: dict[str, int], words: str) -> None:
+    view = RunView().replay([event("run.started", 1000, run="x", splits=splits)])
+    assert view.deciding_words == words
+
+
 def test_notes_are_counted_and_the_latest_is_last():
     texts = ("a", "b", "a")
     view = RunView().replay([event("note", 1000, text=text) for text in texts])

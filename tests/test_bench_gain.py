@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "bench"))
-
-import gain
+gain: Any = import_module("gain")
 
 KINDS = ("ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM")
 SMALL = {

@@ -82,7 +82,9 @@ def test_what_was_learned_is_not_in_it_and_is_not_lost(tmp_path: Path, how: Any)
     ids = torch.tensor([meaning._row(student.tokenizer, TEXTS[0])])
     with torch.no_grad():
         middle = base.model(input_ids=ids, output_hidden_states=True).hidden_states[1][0]
-    assert before[0] == pytest.approx(weighed(student, middle, TEXTS[0]), abs=1e-5), "one of two layers, the first token left out"
+    assert before[0] == pytest.approx(weighed(student, middle, TEXTS[0]), abs=1e-5), (
+        "one of two layers, the first token left out"
+    )
 
 
 def test_layers_that_nobody_looks_at_do_not_run(tiny: Student, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -188,6 +188,15 @@ def test_contrast_shows_every_failure_before_one_twice() -> None:
     assert len(shown) == 9 and len(set(shown)) == 9
 
 
+@pytest.mark.parametrize("name", ["contrast", "skill", "untargeted", "errors", "paper"])
+def test_where_answers_are_written_one_exchange_shows_the_form_of_a_reply(name: str) -> None:
+    for order in planned(name, OPEN):
+        _, _, reply, _ = order.request.messages
+        assert [one.role for one in order.request.messages] == ["system", "user", "assistant", "user"]
+        (item,) = json.loads(reply.content)["items"]
+        assert item["question"] in {one.prompt for one in order.want.shown}
+
+
 def test_a_merged_weakness_names_in_each_request_the_label_that_was_said() -> None:
     said_labels = ("mountain", "city", "mountain", "city")
     failures = tuple(
@@ -295,6 +304,10 @@ def test_untargeted_draws_every_seed_once_before_one_twice() -> None:
 
 def test_errors_names_the_kind_and_the_answer_is_the_right_text() -> None:
     orders = planned("errors", OPEN, error_kinds=("a wrong verb", "a typo"))
+    assert {one["error"] for order in orders for one in data_of(order)["write"]} == {"a weakness"}
+    unnamed = weak(WRITTEN, "He goed.", kind="verb").model_copy(update={"name": "verb wrong", "lessons": 12})
+    settings = GenerateSettings(mix={"errors": 1}, error_kinds=("a wrong verb", "a typo"))
+    orders = plan_orders(OPEN, [unnamed], settings, 1, 0, WRITTEN)
     assert [one["error"] for order in orders for one in data_of(order)["write"]] == ["a wrong verb", "a typo"] * 6
     rows = [{"correct": f"It is {at}.", "question": f"Correct: It are {at}."} for at in range(4)]
     found = read_candidates(orders[0], Reply(text=json.dumps({"items": rows}), finish_reason="stop"), "k", 1)

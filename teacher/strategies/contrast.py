@@ -1,17 +1,13 @@
 """`contrast`: the teacher sees what the student got wrong **and what it said instead**, and writes on both sides of that.
 
 Where labels are fixed, a third of a confusion's lessons have the label that the student said by mistake, so that a
-lesson about one side does not simply push the boundary over; and beside the failures stand other real items of the label
-that is asked for, another handful each time. A teacher that sees nothing but one or two failures writes near-copies of them, and on
-the other side of the boundary it would see no example at all. Requests rotate through the failures of a weakness and through
-manners of writing, a few items a request.
+lesson about one side does not simply push the boundary over. Requests rotate through the failures of a weakness and
+through manners of writing, a few items a request.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from student.records import Failure, Seed, Weakness
+from student.records import Failure, Weakness
 from teacher.prompts import template
 from teacher.strategies.order import Desk, Order, Want, place_order, rotate, slices
 from teacher.strategies.voices import MANNERS
@@ -21,21 +17,11 @@ def contrast(desk: Desk, weakness: Weakness, lessons: int, number: int) -> list[
     """The requests for so many lessons on one weakness; `number` is how many of its requests come before."""
     orders: list[Order] = []
     for part, (other, count) in enumerate(sides(desk, weakness, lessons)):
-        labels, most = bool(desk.sheet.labels), desk.settings.examples
-        shown = rotate(weakness.failures, part, (most + 1) // 2 if labels else most)
+        shown = rotate(weakness.failures, part, desk.settings.examples)
         want = wanted(desk, "contrast", weakness, shown, (other, count))
-        beside = beside_failures(desk, want, number + part) if labels else ()
-        want = replace(want, shown=(*want.shown, *beside))
         aim = template(_words(desk, shown[0]), **boundary(shown[0], other), manner=manner(desk, number + part))
-        orders.append(place_order(desk, want, number + part, aim, (*shown, *beside)))
+        orders.append(place_order(desk, want, number + part, aim, shown))
     return orders
-
-
-def beside_failures(desk: Desk, want: Want, number: int) -> tuple[Seed, ...]:
-    """Real items of the label asked for that fill up what is shown; other ones in each request."""
-    there = {one.id for one in want.shown}
-    alike = [one for one in desk.seeds if one.answer == want.answers[0] and one.id not in there]
-    return tuple(desk.shuffled(alike, "beside failures", str(number))[: desk.settings.examples - len(there)])
 
 
 def _words(desk: Desk, first: Failure) -> str:

@@ -3,17 +3,19 @@
 A strategy says what it wants (`Want`) and in words of its own why (`aim`); the form of the reply follows from the task.
 Where labels are fixed the request names the answer and the reply carries texts only; where answers are written it
 carries both; where every item has choices of its own, the teacher gives the right answer and the wrong ones apart, so
-that the right one is always among them and nobody learns its place. All requests of a run share their system message.
+that the right one is always among them and nobody learns its place. All requests of a run share their system message. Where
+answers are written, one exchange stands before the request, with two real items, the second as if a teacher had written it: small
+teachers that were only told the form gave the words of the prompt back as items.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from student.records import Failure, Seed, Weakness, text_hash
-from teacher.prompts import conversation, template
+from teacher.prompts import conversation, plain_json, template
 from teacher.requests import Message, Request
 from teacher.sheet import TaskSheet
 from teacher.strategies.settings import GenerateSettings
@@ -23,6 +25,8 @@ Form = Literal["text", "answer", "pick", "choice", "error"]
 """Texts for a given answer; texts with answers; with one of the same choices; with choices of their own; with an error."""
 Items = Sequence[Seed | Failure]
 NONE: Mapping[str, Any] = {}
+STAND_IN = (" wrong", " missed")
+"""How a weakness's name ends where the eval set's skill stands in for a name of its own."""
 LONGEST_WRONG = 500
 """Characters of a student's wrong answer that are shown: enough to see what it did."""
 
@@ -113,7 +117,33 @@ def place_order(desk: Desk, want: Want, number: int, aim: str, items: Items, dat
     if form == "pick":
         given["choices"] = list(choices)
     messages = conversation(opening(desk), template(f"ask_{form}", **words), {**given, "lessons": want.count})
+    if form == "answer" and (pair := demonstration(desk)):
+        said = template("ask_answer", count="1", noun=desk.sheet.noun, aim=template("untargeted", manner="plain"))
+        asked = conversation("", said, {"real": [row(pair[0])], "lessons": 1})[1]
+        want, messages = demonstrated(
+            want, messages, pair, asked, {"question": pair[1].prompt, "answer": pair[1].answer}
+        )
     return Order(request(desk, want, number, messages, schema(form, want.count, choices)), want, form, choices)
+
+
+def demonstration(desk: Desk) -> tuple[Seed, ...]:
+    """Two seeds of the same answer, else of the same skill; the same ones for a whole run, so that servers can cache what shows them."""
+    for field in ("answer", "skill"):
+        first: dict[str, Seed] = {}
+        for one in desk.seeds:
+            mate = first.setdefault(getattr(one, field), one)
+            if mate is not one:
+                return mate, one
+    return ()
+
+
+def demonstrated(
+    want: Want, messages: tuple[Message, ...], pair: tuple[Seed, ...], asked: Message, item: str | Mapping[str, Any]
+) -> tuple[Want, tuple[Message, ...]]:
+    """The conversation with an exchange before its request: `asked`, and a reply of one `item`. Its seeds count as shown."""
+    reply = Message(role="assistant", content=plain_json({"items": [item]}))
+    shown = (*want.shown, *(one for one in pair if one not in want.shown))
+    return replace(want, shown=shown), (messages[0], asked, reply, *messages[1:])
 
 
 def opening(desk: Desk) -> str:

@@ -8,34 +8,40 @@ same label or skill, the second standing in for what a teacher would write), the
 from __future__ import annotations
 
 from student.records import Seed, Weakness
-from teacher.prompts import conversation, plain_json, template
-from teacher.requests import Message
-from teacher.strategies.order import Desk, Form, Order, Want, form_of, request, rotate, row, schema
+from teacher.prompts import conversation, template
+from teacher.strategies.order import (
+    Desk,
+    Form,
+    Order,
+    Want,
+    demonstrated,
+    demonstration,
+    form_of,
+    request,
+    rotate,
+    row,
+    schema,
+)  # fmt: skip
 
 
 def paper(desk: Desk, weakness: Weakness, lessons: int, number: int) -> list[Order]:
     """One request a lesson, through the failures of the weakness in turn."""
-    pair = _pair(desk)
+    pair = demonstration(desk)
+    rules = template("paper", task=desk.sheet.task, noun=desk.sheet.noun)
     orders: list[Order] = []
     for part in range(lessons):
         parent = rotate(weakness.failures, part, 1)[0].seed
         answers = (parent.answer,) if desk.sheet.labels else ()
-        want = Want("paper", weakness.id, parent, (parent, *(one for one in pair if one != parent)), 1, answers)
+        want = Want("paper", weakness.id, parent, (parent,), 1, answers)
         form, choices = form_of(desk, want)
-        messages = _messages(desk, pair, parent, form)
+        said = template("paper_item", noun=desk.sheet.noun, reply=template(f"paper_{form}"))
+        messages = conversation(rules, said, _data(parent, form))
+        if pair:
+            asked = conversation("", said, _data(pair[0], form))[1]
+            want, messages = demonstrated(want, messages, pair, asked, _written(pair[1], form))
         asked = request(desk, want, number + part, messages, schema(form, 1, choices))
         orders.append(Order(asked, want, form, choices))
     return orders
-
-
-def _messages(desk: Desk, pair: tuple[Seed, ...], parent: Seed, form: Form) -> tuple[Message, ...]:
-    rules = template("paper", task=desk.sheet.task, noun=desk.sheet.noun)
-    asked = template("paper_item", noun=desk.sheet.noun, reply=template(f"paper_{form}"))
-    if not pair:
-        return conversation(rules, asked, _data(parent, form))
-    system, example = conversation(rules, asked, _data(pair[0], form))
-    answer = plain_json({"items": [_written(pair[1], form)]})
-    return (system, example, Message(role="assistant", content=answer), conversation("", asked, _data(parent, form))[1])
 
 
 def _data(seed: Seed, form: Form) -> dict[str, object]:
@@ -49,14 +55,3 @@ def _written(seed: Seed, form: Form) -> str | dict[str, object]:
     wrong = [choice for choice in seed.choices if choice != seed.answer]
     extra = {"wrong_choices": wrong} if form == "choice" else {}
     return {"question": seed.prompt, "answer": seed.answer, **extra}
-
-
-def _pair(desk: Desk) -> tuple[Seed, ...]:
-    """Two seeds of the same answer, else of the same skill: the same for a whole run, so that servers can cache it."""
-    for field in ("answer", "skill"):
-        first: dict[str, Seed] = {}
-        for one in desk.seeds:
-            mate = first.setdefault(getattr(one, field), one)
-            if mate is not one:
-                return mate, one
-    return ()

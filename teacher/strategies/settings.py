@@ -25,7 +25,7 @@ class GenerateSettings(Record):
     """Who writes them, by weight: contrast, skill, taxonomy, errors, rephrase, paper, untargeted."""
     per_request: int = Field(default=4, ge=1, le=50)
     """Candidates asked for in one request: more are cheaper, fewer are more varied."""
-    examples: int = Field(default=4, ge=1, le=50)
+    examples: int = Field(default=3, ge=1, le=50)
     """Real items shown in one request."""
     other_side: float = Field(default=0.34, ge=0, le=1)
     """With fixed labels: the share of a confusion's lessons whose answer is the label the student said instead."""
@@ -39,7 +39,8 @@ class GenerateSettings(Record):
         "a wrong number or date", "a wrong name", "a word left out", "two words swapped", "a wrong verb form",
         "a misspelt word", "a statement that contradicts another one",
     )  # fmt: skip
-    """For `errors` with corrections: which errors are put in, in turn. With kinds they are the answers of the eval set."""
+    """For `errors` with corrections: which errors are put in, in turn, where the teacher has not named what the student lacks. With
+    kinds they are the answers of the eval set."""
     temperature: float = Field(default=0.9, ge=0, le=2)
     """Sampling temperature of the teacher when it writes."""
     tokens_per_lesson: int = Field(default=90, ge=8)

@@ -20,10 +20,10 @@ import os
 import random
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from functools import partial
-from itertools import chain
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -35,7 +35,7 @@ from strategies import STRATEGIES, Judged
 
 from agent.builtin import cache_folder, pull
 from loops.judging import is_number
-from loops.meanings import _kind, said_alike
+from loops.meanings import kind_of, said_alike
 from loops.settings import CurateSettings
 from loops.state import State
 from student import meaning, nearness
@@ -67,12 +67,17 @@ Change as many words as you can and build the sentence differently. Keep all nam
 
 Reply with JSON on one line: {"text": "..."}"""
 DEPTHS = (0.1, 0.25, 0.5)
-WAYS = ("plain", "centred", "3 removed", "6 removed", "12 removed")
+COMPARED = ("TREC", "SNIPS", "SST-2")
+"""Sets on which ways are compared: in GSM8K numbers and answers tell nearly all items apart."""
+REMOVED = {"centred": 0, "3 removed": 3, "6 removed": 6, "12 removed": 12}
+"""Directions that are taken away beside the mean."""
 SETTINGS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
 SIZES = (2_500, 5_000, 10_000, 20_000)
 
 Seen = tuple[Vectors, Vectors]
 """Seeds and other texts, as a way sees them: places of length 1."""
+Embed = Callable[[tuple[str, ...], tuple[str, ...]], Vectors]
+"""Told texts, and texts around them."""
 
 
 class Material(NamedTuple):
@@ -84,10 +89,9 @@ class Material(NamedTuple):
     """By who reworded them; each has the id of the seed it was."""
 
     @property
-    def texts(self) -> list[str]:
+    def items(self) -> list[Seed]:
         """All of them, seeds first."""
-        groups = (self.seeds, self.honest, *self.reworded.values())
-        return [one.prompt for group in groups for one in group]
+        return [one for group in (self.seeds, self.honest, *self.reworded.values()) for one in group]
 
 
 def items(folder: Path, name: str) -> list[Seed]:
@@ -126,14 +130,21 @@ def teacher_says(place: Path, texts: Sequence[str]) -> dict[str, str]:
             server = stack.enter_context(LocalServer(gguf, threads=os.cpu_count() or 1))
             backend = OpenAIBackend(server.base_url, "teacher", server.api_key, timeout=PATIENT, served_by=SERVED_BY)
             stack.callback(backend.close)
-            Client(backend, ledger, deadline_seconds=PATIENT, request_seconds=PATIENT).ask_all([*requests.values()], round=0)
+            Client(backend, ledger, deadline_seconds=PATIENT, request_seconds=PATIENT).ask_all(
+                [*requests.values()], round=0
+            )
         replies = {text: ledger.find(one.key(SERVED_BY)) for text, one in requests.items()}
     read = {text: read_object(reply.text) or {} for text, reply in replies.items() if reply}
     return {text: str(said["text"]).strip() for text, said in read.items() if said.get("text")}
 
 
 def _request(text: str) -> Request:
-    schema = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"], "additionalProperties": False}
+    schema = {
+        "type": "object",
+        "properties": {"text": {"type": "string"}},
+        "required": ["text"],
+        "additionalProperties": False,
+    }
     return Request(
         purpose="write", messages=conversation(TASK, "Say this text again in other words.", {"text": text}), json_schema=schema,
         max_tokens=300, temperature=0.0, seed=0,
@@ -155,18 +166,20 @@ def states(student: Student, texts: Sequence[str]) -> Iterator[tuple[str, Vector
         meaning.DEPTH, meaning.rarity = depth, weigh
 
 
-def by_words(texts: Sequence[str]) -> Vectors:
-    """Words weighed by rarity: what needs no model."""
+def by_words(texts: Sequence[str]) -> dict[str, Vectors]:
+    """Words, and characters in a row, weighed by rarity (TF-IDF): what needs no model."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    seen = TfidfVectorizer(token_pattern=r"\w+", sublinear_tf=True).fit(texts[:SEEDS])
-    return seen.transform(texts).toarray().astype(np.float32)
+    words = TfidfVectorizer(token_pattern=r"\w+", sublinear_tf=True)
+    letters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
+    return {name: seen.fit(texts[:SEEDS]).transform(texts).toarray().astype(np.float32)
+            for name, seen in (("words", words), ("letters", letters))}  # fmt: skip
 
 
 def seen(vectors: Vectors, how: str) -> Seen:
-    """Places of seeds and others: `plain`, `centred`, or centred with so many directions `removed`."""
+    """Places of seeds and others: as they are, or as REMOVED says."""
     if how != "plain":
-        before, nearness.REMOVED = nearness.REMOVED, int(how.split()[0]) if how[0].isdigit() else 0
+        before, nearness.REMOVED = nearness.REMOVED, REMOVED[how]
         try:
             vectors = Space(vectors[:SEEDS]).place(vectors)
         finally:
@@ -177,7 +190,7 @@ def seen(vectors: Vectors, how: str) -> Seen:
 
 def scores(of: Material, places: Seen) -> dict[str, Vectors]:
     """How near each honest item and each rewording comes to the seeds of its kind."""
-    kinds = [_kind(one, "fold" if one.choices else "keep") for one in (*of.seeds, *of.honest, *sum(of.reworded.values(), []))]
+    kinds = [kind_of(one, "fold" if one.choices else "keep") for one in of.items]
     alike = np.array([[one == other for other in kinds[:SEEDS]] for one in kinds[SEEDS:]])
     best = np.where(alike, places[1] @ places[0].T, -1.0).max(1)
     cuts = np.cumsum([len(of.honest), *map(len, of.reworded.values())])
@@ -192,25 +205,28 @@ def at_one_percent(found: dict[str, Vectors]) -> dict[str, Any]:
     return {"least": round(least, 3), **caught}
 
 
-def checked(of: Material, student: Student, least: float) -> dict[str, list[int]]:
+def reading(student: Student) -> Embed:
+    """Reads each lot of texts once."""
+    return cache(lambda texts, around: meaning.embed(student, texts, around))
+
+
+def checked(of: Material, read: Embed, least: float) -> dict[str, list[int]]:
     """How many honest items and rewordings the loop's own check drops, as lessons beside the seeds alone."""
     groups, counts = {"honest": of.honest, **of.reworded}, dict[str, list[int]]()
     names = {seed.id for seed in of.seeds}
     for name, group in groups.items():
         asked = [candidate(one, f"{name} {at}") for at, one in enumerate(group)]
-        found = alike(of.seeds, asked, partial(meaning.embed, student), least)
+        found = alike(of.seeds, asked, read, least)
         dropped = sum(any(other in names for other, _ in others) for others in found.values())
         counts[name] = [dropped, len(group)]
     return counts
 
 
-def alike(
-    seeds: Sequence[Seed], asked: Sequence[Candidate], embed: Callable[[Sequence[str], Sequence[str]], Vectors], least: float
-) -> dict[str, Any]:
+def alike(seeds: Sequence[Seed], asked: Sequence[Candidate], embed: Embed, least: float) -> dict[str, Any]:
     """What the loop's own check finds."""
     crew: Any = SimpleNamespace(
         settings=SimpleNamespace(curate=CurateSettings(meaning=least)), evals=SimpleNamespace(seeds=tuple(seeds)),
-        student=SimpleNamespace(embed=lambda texts, around, on: embed(texts, around)), emit=lambda name, **fields: None,
+        student=SimpleNamespace(embed=lambda texts, around, on: embed(tuple(texts), tuple(around))), emit=lambda name, **fields: None,
     )  # fmt: skip
     numbers = "keep" if all(is_number(seed.answer) for seed in seeds) else "fold"
     return dict(said_alike(crew, State(), asked, [], numbers))
@@ -221,7 +237,7 @@ def candidate(one: Seed, name: str) -> Candidate:
                      strategy="", request_key="k")  # fmt: skip
 
 
-def lessons(student: Student) -> list[dict[str, Any]]:
+def lessons(read: Embed) -> list[dict[str, Any]]:
     """What the check would drop at its default of the lessons that tests/bench/strategies.py had accepted."""
     place, lines = cache_folder() / "bench-strategies", list[dict[str, Any]]()
     if not (place / "trec.yaml").exists():
@@ -234,7 +250,7 @@ def lessons(student: Student) -> list[dict[str, Any]]:
         asked = [candidate(Seed(id="", prompt=one.prompt, answer=one.intended, choices=seeds[0].choices), f"{at}")
                  for at, one in enumerate(kept)]  # fmt: skip
         texts = {one.id: one.prompt for one in (*seeds, *asked)}
-        near = alike(seeds, asked, partial(meaning.embed, student), least) if asked else {}
+        near = alike(seeds, asked, read, least)
         taken, dropped = {seed.id for seed in seeds}, list[list[Any]]()
         for one in asked:
             other = next(((other, at) for other, at in near.get(one.id, ()) if other in taken), None)
@@ -252,7 +268,9 @@ def cost(size: int) -> dict[str, Any]:
     texts = [Seed(id=f"{at}", prompt=f"{at}", answer="ab"[at % 2], choices=("a", "b")) for at in range(size)]
     asked = [candidate(one, one.id) for one in texts[size // 2 :]]
     started = time.process_time()
-    found = alike(texts[: size // 2], asked, lambda texts, _: draw.normal(size=(len(texts), 576)).astype(np.float32), 0.9)
+    found = alike(
+        texts[: size // 2], asked, lambda texts, _: draw.normal(size=(len(texts), 576)).astype(np.float32), 0.9
+    )
     return {"texts": size, "cpu_s": round(time.process_time() - started, 1), "found": len(found)}
 
 
@@ -268,25 +286,36 @@ def main(folder: str | None) -> None:
     sets = {name: material(found, said) for name, found in drawn.items()}
     machine = probed(cache_folder() / "students")
     torch.set_num_threads(machine.threads)
-    base, tokenizer = load(str(pull("builtin:smollm2-135m-instruct", lambda *_: None)), machine, cache_folder() / "students")
+    base, tokenizer = load(
+        str(pull("builtin:smollm2-135m-instruct", lambda *_: None)), machine, cache_folder() / "students"
+    )
     student = Student(base, tokenizer, Lora())
+    read = reading(student)
     for name, of in sets.items():
         tell(set=name, honest=len(of.honest), **{who: len(found) for who, found in of.reworded.items()})
-        for way, vectors in chain([("words", by_words(of.texts))], states(student, of.texts)):
-            for how in ("plain",) if way == "words" else WAYS:
+        texts = [one.prompt for one in of.items]
+        for way, vectors in by_words(texts).items():
+            tell(set=name, way=way, **at_one_percent(scores(of, seen(vectors, "plain"))))
+        for way, vectors in states(student, texts) if name in COMPARED else ():
+            for how in ("plain", *REMOVED):
                 tell(set=name, way=way, how=how, **at_one_percent(scores(of, seen(vectors, how))))
-    dropped = dict.fromkeys(SETTINGS, 0)
+    default = CurateSettings().meaning
+    sums: Counter[str] = Counter()
     for name, of in sets.items():
         for least in SETTINGS:
-            counts = checked(of, student, least)
-            dropped[least] += counts["honest"][0]
+            counts = checked(of, read, least)
             tell(set=name, setting=least, **counts)
-    for line in lessons(student):
+            for who, (dropped, group) in counts.items() if least == default else ():
+                sums.update({who: dropped, f"of {who}": group})
+    for line in lessons(read):
         tell(**line)
     for size in SIZES:
         tell(**cost(size))
-    default, honest = CurateSettings().meaning, sum(len(of.honest) for of in sets.values())
-    print(f"With the default of {default} the loop's check drops {dropped.get(default, '-')} of {honest:,} honest items.")
+    print(
+        f"At the default of {default} the loop's check drops {sums['honest']} of {sums['of honest']:,} honest items, and catches "
+        f"{sums['teacher']} of {sums['of teacher']} rewordings by the teacher and {sums['rule']} of {sums['of rule']} by rule that are "
+        "spelt too differently for the check by letters."
+    )
 
 
 def tell(**line: Any) -> None:
