@@ -1,14 +1,15 @@
 """Which candidates say in other words what a seed, an earlier lesson or another candidate says.
 
 In: a round's candidates and everything that is known. Out: for each candidate the texts that say the same, for `teacher.copies`
-to decide by. The untouched student places all texts (`student.meaning`); two of them say the same when they are nearer than
-`curate.meaning`, and nearer than all but a few seeds are to one another: how near honest texts of a task come is seen on the
-seeds. Texts that have different answers are different questions, where answers are labels or numbers; where they are numbers,
-texts with different numbers are, too.
+to decide by. The untouched student places all texts (`student.meaning`); the nearest are looked at for their letters, too. Two
+texts say the same when they are nearer than `curate.meaning`, and nearer than all but a few seeds are to one another: how near the
+honest texts of a task come is seen on its seeds. Texts that have different answers are different questions, where answers are
+labels or numbers; where they are numbers, texts with different numbers are, too.
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -18,7 +19,7 @@ import numpy as np
 
 from loops.crew import Crew
 from loops.state import State
-from student.nearness import Space, Vectors, nearest
+from student.nearness import Space, Spelling, Vectors, nearest
 from student.records import Candidate, Lesson, Seed
 from student.similar import Numbers, fold, grams, overlap
 from student.wording import numbers
@@ -48,13 +49,36 @@ def said_alike(
         if not earlier or len(texts) > MOST:  # what does not change is said once
             crew.emit("note", text=f"with {why} lessons are compared by their letters, not by what they say")
         return {}
-    places, kinds = _places(crew, state, candidates, earlier), [kind_of(one, written) for one in texts]
-    least = _least(crew, places[: len(seeds)], kinds[: len(seeds)])
-    asked = np.arange(len(texts)) >= len(texts) - len(candidates)
+    found = _Nearness(_places(crew, state, candidates, earlier), texts, len(seeds), written)
+    least = _least(crew, found)
+    first = len(seeds) + len(earlier)
     return {
-        texts[at].id: [(texts[other].id, round(nearness, 4)) for other, nearness in found]
-        for at, found in _nearest(places, kinds, asked, least)
+        texts[at].id: [(texts[other].id, round(nearness, 4)) for other, nearness in near]
+        for at, near in found.of(range(first, len(texts)), range(len(texts)), least)
     }
+
+
+class _Nearness:
+    """How near texts of one kind are to one another."""
+
+    def __init__(self, places: Vectors, texts: Sequence[Text], seeds: int, written: Numbers) -> None:
+        """`seeds`: how many of the texts, from the first, show what is common in the task."""
+        prompts = [one.prompt for one in texts]
+        self._places, self._spelling = places, Spelling(prompts, prompts[:seeds])
+        self._alike = defaultdict[tuple[str, ...], list[int]](list)
+        for at, one in enumerate(texts):
+            self._alike[kind_of(one, written)].append(at)
+
+    def of(self, asked: range, among: range, least: float) -> Iterator[tuple[int, list[tuple[int, float]]]]:
+        """For each text that is asked about and has any, the others that are at least so near, nearest first."""
+        for alike in self._alike.values():
+            here, there = ([at for at in alike if at in which] for which in (asked, among))
+            for row, shortlist in nearest(self._places[here], self._places[there], 2 * least - 1):
+                at = here[row]
+                met = [(there[one], (nearness + self._spelling.nearness(at, there[one])) / 2)
+                       for one, nearness in shortlist if there[one] != at]  # fmt: skip
+                if near := [(other, nearness) for other, nearness in met if nearness >= least]:
+                    yield at, sorted(near, key=lambda one: (-one[1], one[0]))
 
 
 def _places(crew: Crew, state: State, candidates: Sequence[Candidate], earlier: Sequence[Lesson]) -> Vectors:
@@ -81,32 +105,17 @@ def kind_of(one: Text, written: Numbers) -> tuple[str, ...]:
     return (fold(one.answer),) if one.choices else ()
 
 
-def _nearest(
-    places: Vectors, kinds: Sequence[tuple[str, ...]], asked: np.ndarray, least: float
-) -> Iterator[tuple[int, list[tuple[int, float]]]]:
-    """For the texts that are asked about: others of their kind that are at least so near."""
-    alike = defaultdict[tuple[str, ...], list[int]](list)
-    for at, kind in enumerate(kinds):
-        alike[kind].append(at)
-    for members in map(np.array, alike.values()):
-        here = members[asked[members]]
-        for row, found in nearest(places[here], places[members], least):
-            others = [(int(members[at]), nearness) for at, nearness in found if members[at] != here[row]]
-            if others:
-                yield int(here[row]), others
-
-
-def _least(crew: Crew, places: Vectors, kinds: Sequence[tuple[str, ...]]) -> float:
+def _least(crew: Crew, found: _Nearness) -> float:
     """How near texts are that say the same: nearer than the setting, and than seeds come to one another.
 
     What is spelt like another seed does not count: such seeds say the same, or all but the same.
     """
-    settings, seeds = crew.settings.curate, crew.evals.seeds
+    settings, seeds, near = crew.settings.curate, crew.evals.seeds, list[float]()
     assert settings.meaning is not None
-    near = list[float]()
-    for at, found in _nearest(places, kinds, np.ones(len(seeds), np.bool_), settings.meaning):
+    every = range(len(seeds))
+    for at, others in found.of(every, every, settings.meaning):
         own = grams(seeds[at].prompt)
-        honest = (one for other, one in found if overlap(own, grams(seeds[other].prompt)) < settings.duplicate)
-        near += [value for value in [next(honest, 0.0)] if value]
+        honest = (one for other, one in others if overlap(own, grams(seeds[other].prompt)) < settings.duplicate)
+        near += [nearness for nearness in [next(honest, None)] if nearness is not None]
     left = sorted(near, reverse=True)[int(SHARE * len(seeds)) :]
-    return np.nextafter(left[0], 2.0) if left else settings.meaning
+    return math.nextafter(left[0], 2.0) if left else settings.meaning

@@ -1,23 +1,29 @@
-"""How near texts are in meaning: vectors of `student.meaning`, seen from the middle of a task's own texts, by cosine.
+"""How near texts are: in meaning, by the vectors of `student.meaning`, and in spelling, by the letters they share. Both are cosines.
 
-In: vectors. Out: which are near to which. All vectors of a decoder point much the same way, and those of one task still more so,
-which says nothing about any one text. So the mean of the task's texts is taken away, and the few directions in which these differ
-most ("all but the top", Mu & Viswanath, arXiv 1702.01417): they hold how long a text is and what form it has.
+All vectors of a decoder point much the same way, and those of one task still more so, which says nothing about any one text. So
+the mean of the task's texts is taken away, and the few directions in which these differ most ("all but the top", Mu &
+Viswanath, arXiv 1702.01417): they hold how long a text is and what form it has. In spelling, character 4-grams that are rare in
+the task count for more. The two err in different ways: their mean tells rewordings from other texts better than either
+(docs/likeness.md).
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from student.similar import grams
+
 Vectors = NDArray[np.float32]
 """[texts, width]"""
 REMOVED = 6
-"""Directions that are removed: see docs/likeness.md for what other numbers gave."""
+"""Directions that are removed, at most."""
 SHORTLIST = 20
 """So many of the nearest are looked at."""
 _CELLS = 1 << 22
@@ -39,6 +45,24 @@ class Space:
         away = vectors - self._middle
         away -= away @ self._top @ self._top.T
         return away / np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-6)
+
+
+class Spelling:
+    """How near texts are in their letters."""
+
+    def __init__(self, texts: Sequence[str], around: Sequence[str]) -> None:
+        """`around`: texts of the task, by which is told which grams are rare."""
+        counts = Counter(gram for text in around for gram in grams(text))
+        self._weights: list[dict[str, float]] = []
+        for text in texts:
+            weights = {gram: math.log((len(around) + 1) / (counts[gram] + 1)) + 0.5 for gram in sorted(grams(text))}
+            length = math.sqrt(sum(weight * weight for weight in weights.values()))
+            self._weights.append({gram: weight / length for gram, weight in weights.items()})
+
+    def nearness(self, left: int, right: int) -> float:
+        """The cosine of two of the texts, by their numbers."""
+        one, other = self._weights[left], self._weights[right]
+        return sum(weight * other[gram] for gram, weight in one.items() if gram in other)
 
 
 def nearest(left: Vectors, right: Vectors, least: float) -> Iterator[tuple[int, list[tuple[int, float]]]]:

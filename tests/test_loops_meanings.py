@@ -22,12 +22,14 @@ from loops.meanings import said_alike
 from loops.settings import CurateSettings
 from loops.state import State
 from student.evals.load import load_evals
-from student.nearness import Space
+from student.nearness import Space, Spelling
 from student.records import Candidate, Lesson, Seed, Verdict, read_records
 
 LABELS = ("printer", "hardware")
 AROUND = [f"{'abcdefghijklmnopqrstuvwxyz'[at % 26] * 7}{'klmn'[at // 26] * 7}" for at in range(54)]
 """Texts that have nothing in common."""
+LETTERS = 0.5
+"""How near all texts are in their letters here."""
 
 
 class Places:
@@ -46,8 +48,9 @@ class Places:
 
 @pytest.fixture(autouse=True)
 def seen_from_the_origin(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Angles stay what they are: the middle of a few scripted places says nothing."""
+    """Angles stay what they are: the middle of a few scripted places says nothing, and letters say the same of all."""
     monkeypatch.setattr(Space, "place", lambda self, vectors: vectors)
+    monkeypatch.setattr(Spelling, "nearness", lambda self, left, right: LETTERS)
 
 
 def seeds_of(answers: tuple[str, ...] = LABELS, choices: tuple[str, ...] = LABELS) -> list[Seed]:
@@ -68,7 +71,9 @@ def alike(
 ) -> tuple[dict[str, list[str]], Any]:  # fmt: skip
     """The names of what says the same as each candidate, and the crew."""
     seeds = more.pop("seeds", seeds_of())
-    settings = SimpleNamespace(curate=CurateSettings.model_validate({"meaning": math.cos(math.radians(5)), **more}))
+    settings = SimpleNamespace(
+        curate=CurateSettings.model_validate({"meaning": (LETTERS + math.cos(math.radians(5))) / 2, **more})
+    )
     around = {seed.prompt: 360 / 54 * at for at, seed in enumerate(seeds)}
     told: list[tuple[str, dict[str, Any]]] = []
     crew: Any = SimpleNamespace(settings=settings, evals=SimpleNamespace(seeds=tuple(seeds)), student=Places({**around, **angles}),
@@ -85,6 +90,13 @@ def test_a_candidate_is_held_against_seeds_lessons_and_other_candidates() -> Non
     assert found == {"one": ["two", "s0", "old"], "two": ["old", "one"]}
     assert crew.student.asked == [AROUND, ["learned already"], ["said so", "put like that", "elsewhere"]]
     assert [name for name, _ in crew.told] == ["verb.progress"] * 3
+
+
+def test_what_is_spelt_quite_otherwise_has_to_say_the_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Spelling, "nearness", lambda self, left, right: LETTERS - 0.01 * (right % 2 == 0))
+    assert alike([written("one", "as near as that")], {"as near as that": 4.9})[0] == {}
+    assert alike([written("one", "nearer still")], {"nearer still": 0.1})[0] == {}
+    assert alike([written("one", "nearer still", "hardware")], {"nearer still": 6.6})[0] == {"one": ["s1"]}
 
 
 def test_another_answer_is_another_question() -> None:

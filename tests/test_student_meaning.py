@@ -18,7 +18,7 @@ from student.full import student_of
 from student.lora import Student
 from student.meaning import embed
 from student.models import TINY, Machine, load
-from student.nearness import SHORTLIST, Space, nearest, packed, unpacked
+from student.nearness import SHORTLIST, Space, Spelling, nearest, packed, unpacked
 from student.settings import Lora
 from student.worker import StudentWorker
 
@@ -187,6 +187,16 @@ def test_what_all_texts_have_in_common_is_no_likeness() -> None:
     again = Space(texts).place(texts[:1] + 0.01)
     assert float(again[0] @ placed[0]) > 0.99
     assert not Space(texts[:1]).place(texts[:1]).any(), "the only text there is lies in the middle"
+
+
+def test_letters_that_are_rare_in_a_task_count_for_more() -> None:
+    around = [f"what is the name of {thing}" for thing in ("soap", "tea", "a kite", "an egg", "ink")]
+    texts = ["what is the name of the piano", "the piano, how is it called", "what is the name of a violin", ""]
+    spelling = Spelling(texts, around)
+    assert spelling.nearness(0, 0) == pytest.approx(1)
+    assert spelling.nearness(0, 1) == spelling.nearness(1, 0) > spelling.nearness(0, 2) > 0
+    assert Spelling(texts, []).nearness(0, 1) < Spelling(texts, []).nearness(0, 2), "where nothing is common all counts"
+    assert spelling.nearness(0, 3) == 0
 
 
 def test_the_nearest_are_those_that_all_comparisons_find(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,8 +41,8 @@ from loops.state import State
 from student import meaning, nearness
 from student.evals.load import load_evals
 from student.lora import Student
-from student.models import load, probed
-from student.nearness import Space, Vectors
+from student.models import Machine, load
+from student.nearness import Space, Spelling, Vectors
 from student.records import Candidate, Seed, read_records, text_hash
 from student.settings import Lora
 from student.similar import TextIndex
@@ -69,13 +69,11 @@ Reply with JSON on one line: {"text": "..."}"""
 DEPTHS = (0.1, 0.25, 0.5)
 COMPARED = ("TREC", "SNIPS", "SST-2")
 """Sets on which ways are compared: in GSM8K numbers and answers tell nearly all items apart."""
-REMOVED = {"centred": 0, "3 removed": 3, "6 removed": 6, "12 removed": 12}
+REMOVED = {"centred": 0, "3 removed": 3, "6 removed": 6, "12 removed": 12, "6 removed, and letters": 6}
 """Directions that are taken away beside the mean."""
-SETTINGS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
+SETTINGS = (0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 SIZES = (2_500, 5_000, 10_000, 20_000)
 
-Seen = tuple[Vectors, Vectors]
-"""Seeds and other texts, as a way sees them: places of length 1."""
 Embed = Callable[[tuple[str, ...], tuple[str, ...]], Vectors]
 """Told texts, and texts around them."""
 
@@ -166,18 +164,16 @@ def states(student: Student, texts: Sequence[str]) -> Iterator[tuple[str, Vector
         meaning.DEPTH, meaning.rarity = depth, weigh
 
 
-def by_words(texts: Sequence[str]) -> dict[str, Vectors]:
-    """Words, and characters in a row, weighed by rarity (TF-IDF): what needs no model."""
+def by_words(texts: Sequence[str]) -> Vectors:
+    """Words weighed by rarity (TF-IDF): what needs no model."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    words = TfidfVectorizer(token_pattern=r"\w+", sublinear_tf=True)
-    letters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
-    return {name: seen.fit(texts[:SEEDS]).transform(texts).toarray().astype(np.float32)
-            for name, seen in (("words", words), ("letters", letters))}  # fmt: skip
+    words = TfidfVectorizer(token_pattern=r"\w+", sublinear_tf=True).fit(texts[:SEEDS])
+    return words.transform(texts).toarray().astype(np.float32)
 
 
-def seen(vectors: Vectors, how: str) -> Seen:
-    """Places of seeds and others: as they are, or as REMOVED says."""
+def seen(vectors: Vectors, how: str = "plain") -> Vectors:
+    """How near every text is to each seed, its vector as it is, or as REMOVED says."""
     if how != "plain":
         before, nearness.REMOVED = nearness.REMOVED, REMOVED[how]
         try:
@@ -185,16 +181,23 @@ def seen(vectors: Vectors, how: str) -> Seen:
         finally:
             nearness.REMOVED = before
     units = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
-    return units[:SEEDS], units[SEEDS:]
+    return units[SEEDS:] @ units[:SEEDS].T
 
 
-def scores(of: Material, places: Seen) -> dict[str, Vectors]:
-    """How near each honest item and each rewording comes to the seeds of its kind."""
+def scores(of: Material, near: Vectors) -> dict[str, Vectors]:
+    """How near each honest item and each rewording comes to the seeds of its kind. `near`: of all items but seeds, to each seed."""
     kinds = [kind_of(one, "fold" if one.choices else "keep") for one in of.items]
     alike = np.array([[one == other for other in kinds[:SEEDS]] for one in kinds[SEEDS:]])
-    best = np.where(alike, places[1] @ places[0].T, -1.0).max(1)
     cuts = np.cumsum([len(of.honest), *map(len, of.reworded.values())])
+    best = np.where(alike, near, -1.0).max(1)
     return dict(zip(["honest", *of.reworded], np.split(best, cuts[:-1]), strict=True))
+
+
+def in_letters(texts: Sequence[str]) -> Vectors:
+    """How near every text is to each seed in its letters."""
+    spelling = Spelling(texts, texts[:SEEDS])
+    rows = [[spelling.nearness(at, seed) for seed in range(SEEDS)] for at in range(SEEDS, len(texts))]
+    return np.array(rows, np.float32)
 
 
 def at_one_percent(found: dict[str, Vectors]) -> dict[str, Any]:
@@ -284,7 +287,9 @@ def main(folder: str | None) -> None:
     drawn = {name: items(Path(folder), name) for name in SETS}
     said = teacher_says(place, [one.prompt for found in drawn.values() for one in found[:BY_TEACHER]])
     sets = {name: material(found, said) for name, found in drawn.items()}
-    machine = probed(cache_folder() / "students")
+    machine = Machine(
+        device="cpu", dtype="float32", threads=os.cpu_count() or 1, gflops=0.0
+    )  # the same numbers on any machine
     torch.set_num_threads(machine.threads)
     base, tokenizer = load(
         str(pull("builtin:smollm2-135m-instruct", lambda *_: None)), machine, cache_folder() / "students"
@@ -294,11 +299,14 @@ def main(folder: str | None) -> None:
     for name, of in sets.items():
         tell(set=name, honest=len(of.honest), **{who: len(found) for who, found in of.reworded.items()})
         texts = [one.prompt for one in of.items]
-        for way, vectors in by_words(texts).items():
-            tell(set=name, way=way, **at_one_percent(scores(of, seen(vectors, "plain"))))
+        letters = in_letters(texts)
+        tell(set=name, way="words", **at_one_percent(scores(of, seen(by_words(texts)))))
+        tell(set=name, way="letters", **at_one_percent(scores(of, letters)))
         for way, vectors in states(student, texts) if name in COMPARED else ():
             for how in ("plain", *REMOVED):
-                tell(set=name, way=way, how=how, **at_one_percent(scores(of, seen(vectors, how))))
+                near = seen(vectors, how)
+                near = (near + letters) / 2 if "letters" in how else near
+                tell(set=name, way=way, how=how, **at_one_percent(scores(of, near)))
     default = CurateSettings().meaning
     sums: Counter[str] = Counter()
     for name, of in sets.items():
