@@ -169,7 +169,8 @@ def by_words(texts: Sequence[str]) -> Vectors:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     words = TfidfVectorizer(token_pattern=r"\w+", sublinear_tf=True).fit(texts[:SEEDS])
-    return words.transform(texts).toarray().astype(np.float32)
+    found: Any = words.transform(texts)
+    return found.toarray().astype(np.float32)
 
 
 def seen(vectors: Vectors, how: str = "plain") -> Vectors:
@@ -305,8 +306,8 @@ def main(folder: str | None) -> None:
         for way, vectors in states(student, texts) if name in COMPARED else ():
             for how in ("plain", *REMOVED):
                 near = seen(vectors, how)
-                near = (near + letters) / 2 if "letters" in how else near
-                tell(set=name, way=way, how=how, **at_one_percent(scores(of, near)))
+                both: Vectors = ((near + letters) / 2).astype(np.float32)
+                tell(set=name, way=way, how=how, **at_one_percent(scores(of, both if "letters" in how else near)))
     default = CurateSettings().meaning
     sums: Counter[str] = Counter()
     for name, of in sets.items():
