@@ -242,7 +242,8 @@ class RunView:
         """The same for a person."""
         if self.deciding_split == "select":
             return SELECT
-        return "mine" if "select" in self.splits else CROSS_FITTED  # an empty `select` is told, a run without one has none
+        # An empty `select` is told; a cross-fitted run has none.
+        return "mine" if "select" in self.splits else CROSS_FITTED
 
     @property
     def decision(self) -> str:

@@ -26,7 +26,7 @@ from student.wording import numbers
 from teacher.copies import Alike
 
 MOST = 20_000
-"""More texts than this are not read for what they say: on a CPU a student reads some hundred a second."""
+"""More texts than this are not read for what they say: a core reads some 17 to 59 a second (tests/bench/meaning.py)."""
 FEWEST = 50
 """Of fewer seeds one cannot tell how near the honest texts of a task come."""
 SHARE = 0.01

@@ -35,7 +35,7 @@ class CurateSettings(Record):
 
     duplicate: float = Field(default=0.6, gt=0, le=1)
     """Character 4-gram overlap with a seed, a lesson or another candidate from which a candidate is a copy."""
-    meaning: float | None = Field(default=0.55, gt=0, le=1)
+    meaning: float | None = Field(default=0.6, gt=0, le=1)
     """How near a candidate may come in what it says to a text with the same answer: the mean of two cosines, of the student's
     vectors and of the letters; null: as near as it likes. Where a task's own seeds come nearer to one another, candidates may, too."""
     longest: float = Field(default=3.0, gt=0)

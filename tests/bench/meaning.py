@@ -241,6 +241,14 @@ def candidate(one: Seed, name: str) -> Candidate:
                      strategy="", request_key="k")  # fmt: skip
 
 
+def speed(student: Student, texts: Sequence[str]) -> dict[str, float]:
+    """Texts and tokens that a core reads in a second."""
+    tokens, started = sum(len(student.tokenizer(text)["input_ids"]) for text in texts), time.process_time()
+    meaning.embed(student, texts, texts)
+    took = time.process_time() - started
+    return {"texts_per_cpu_s": round(len(texts) / took), "tokens_per_cpu_s": round(tokens / took)}
+
+
 def lessons(read: Embed) -> list[dict[str, Any]]:
     """What the check would drop at its default of the lessons that tests/bench/strategies.py had accepted."""
     place, lines = cache_folder() / "bench-strategies", list[dict[str, Any]]()
@@ -292,10 +300,8 @@ def main(folder: str | None) -> None:
         device="cpu", dtype="float32", threads=os.cpu_count() or 1, gflops=0.0
     )  # the same numbers on any machine
     torch.set_num_threads(machine.threads)
-    base, tokenizer = load(
-        str(pull("builtin:smollm2-135m-instruct", lambda *_: None)), machine, cache_folder() / "students"
-    )
-    student = Student(base, tokenizer, Lora())
+    gguf = str(pull("builtin:smollm2-135m-instruct", lambda *_: None))
+    student = Student(*load(gguf, machine, cache_folder() / "students"), Lora())
     read = reading(student)
     for name, of in sets.items():
         tell(set=name, honest=len(of.honest), **{who: len(found) for who, found in of.reworded.items()})
@@ -316,6 +322,7 @@ def main(folder: str | None) -> None:
             tell(set=name, setting=least, **counts)
             for who, (dropped, group) in counts.items() if least == default else ():
                 sums.update({who: dropped, f"of {who}": group})
+        tell(set=name, **speed(student, [one.prompt for one in of.seeds]))
     for line in lessons(read):
         tell(**line)
     for size in SIZES:
