@@ -522,7 +522,13 @@ def test_killed_inside_train_mine_and_curate_it_resumes_to_the_same_bytes(memory
     lasts = {(at["round"], at["verb"]): at["seconds"] for at in events(reference) if at["event"] == "verb.done"}
     arguments = words("run", "--ui", "quiet", "--name", "errands", runs=two, **settings)
     for number, verb in ((0, "train"), (1, "mine"), (1, "curate")):
-        delay = 0.5 * lasts[number, verb]
+        # A busy machine may be several times quicker now than it was at first; a kill that came late has hit a later verb.
+        if any(
+            at["event"] == "verb.done" and (at["round"], at["verb"]) == (number, verb)
+            for at in events(two / "errands-1")
+        ):
+            continue
+        delay = 0.15 * lasts[number, verb]
         code, _, err = finish(start(cache, arguments, mark=str(tmp_path), kill=(verb, number, delay)))
         assert code == -signal.SIGKILL, f"{verb} of round {number} was not killed: {err[-2000:]}"
         wait_until(lambda: not alive(str(tmp_path)), "the end of all children")
