@@ -25,7 +25,7 @@ from teacher.strategies.order import (
     row,
     schema,
     slices,
-)  # fmt: skip
+)
 from teacher.strategies.voices import TOPICS
 
 

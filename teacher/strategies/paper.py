@@ -21,7 +21,7 @@ from teacher.strategies.order import (
     rotate,
     row,
     schema,
-)  # fmt: skip
+)
 
 
 def paper(desk: Desk, weakness: Weakness, lessons: int, number: int) -> list[Order]:

@@ -60,6 +60,17 @@ class Run(NamedTuple):
         return f"{self.seconds:.0f} s at {self.batch} items a step and a rate of {self.rate:g}"
 
 
+class Material(NamedTuple):
+    """What both sides are given."""
+
+    ask: Ask
+    """How to ask."""
+    learned: Sequence[Example]
+    """What is learned."""
+    held: Sequence[Example]
+    """What the loss is taken on."""
+
+
 def items() -> tuple[Ask, list[Example]]:
     """How to ask, and examples in a fixed order."""
     if len(sys.argv) > 1:
@@ -109,28 +120,15 @@ def held_out_loss(student: Student, ask: Ask, examples: Sequence[Example]) -> fl
     return Steps(student, encoded, Features(student, encoded, rows, 512), 512).loss(rows)
 
 
-def ours(
-    student: Student,
-    ask: Ask,
-    learned: Sequence[Example],
-    held: Sequence[Example],
-    how: tuple[int, float],
-    seed: int = 0,
-) -> Run:
+def ours(student: Student, material: Material, how: tuple[int, float], seed: int = 0) -> Run:
+    ask, learned, held = material
     settings = TrainSettings(batch_size=how[0], epochs=2, min_steps=1, learning_rate=how[1])
     start = time.perf_counter()
     train(student, ask, learned, settings, seed, lambda *_: None)
     return Run(*how, time.perf_counter() - start, held_out_loss(student, ask, held))
 
 
-def theirs(
-    machine: Machine,
-    ask: Ask,
-    learned: Sequence[Example],
-    held: Sequence[Example],
-    how: tuple[int, float],
-    seed: int = 0,
-) -> Run:
+def theirs(machine: Machine, material: Material, how: tuple[int, float], seed: int = 0) -> Run:
     """SFTTrainer on prompt and completion rows, loss on the completion; its time is that of `train()` alone."""
     from datasets import Dataset
     from peft import LoraConfig, set_peft_model_state_dict
@@ -138,6 +136,7 @@ def theirs(
     from trl.trainer.sft_config import SFTConfig
     from trl.trainer.sft_trainer import SFTTrainer
 
+    ask, learned, held = material
     base, tokenizer = load(str(pull("smollm2-135m-instruct", lambda *_: None)), machine, cache_folder() / "students")
     base.set_attn_implementation("sdpa")  # what a model is loaded with where nobody says otherwise
     rows = [{"prompt": ask.text(one.prompt), "completion": ask.join + one.answer} for one in learned]
@@ -172,11 +171,11 @@ def main() -> None:
 
     transformers.utils.logging.set_verbosity_error()
     machine, (ask, examples) = probe(), items()
-    learned, held = examples[:LEARNED], examples[LEARNED : LEARNED + HELD_OUT]
+    material = Material(ask, examples[:LEARNED], examples[LEARNED : LEARNED + HELD_OUT])
     whole = fresh(machine, 1.0)
     top = fresh(machine, 0.34)
     for student in (whole, top):
-        found = {"bench": "train", "dtype": machine.dtype, **share_of_peak(student, ask, learned, machine)}
+        found = {"bench": "train", "dtype": machine.dtype, **share_of_peak(student, ask, material.learned, machine)}
         rate = f"{found['tokens_per_s']} tokens/s at {found['tokens_a_step']} tokens a step"
         print(json.dumps(found))
         print(
@@ -185,16 +184,16 @@ def main() -> None:
         )
     runs: dict[str, list[Run]] = {"all layers": [], "top third": [], "TRL": []}
     for how in TRIED:
-        runs["TRL"].append(theirs(machine, ask, learned, held, how))
-        runs["all layers"].append(ours(whole, ask, learned, held, how))
-        runs["top third"].append(ours(top, ask, learned, held, how))
+        runs["TRL"].append(theirs(machine, material, how))
+        runs["all layers"].append(ours(whole, material, how))
+        runs["top third"].append(ours(top, material, how))
         done = {name: [round(value, 3) for value in (one[-1].seconds, one[-1].loss)] for name, one in runs.items()}
         print(json.dumps({"bench": "train", "batch": how[0], "rate": how[1], **done}), flush=True)
     for name, student in (("all layers", whole), ("top third", top)):
         loss = max(min(run.loss for run in runs[side]) for side in (name, "TRL"))
         mine, other = quickest(runs[name], loss), quickest(runs["TRL"], loss)
         pairs = [
-            (ours(student, ask, learned, held, mine[:2], seed), theirs(machine, ask, learned, held, other[:2], seed))
+            (ours(student, material, mine[:2], seed), theirs(machine, material, other[:2], seed))
             for seed in range(1, AGAIN + 1)
         ]
         ratio = median(two.seconds / one.seconds for one, two in pairs)
