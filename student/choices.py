@@ -1,7 +1,8 @@
 """Score each question's choices by their likelihood: one forward pass an item, whatever the number of its choices.
 
 The prompt and all its choices lie in one row, and a tree-shaped attention mask lets every choice see the prompt and itself only.
-What all prompts share runs once (`student.shared`). A choice's score is the sum of its tokens' log-probabilities given the prompt (the
+What all prompts share runs once (`student.shared`), and what the layers below the adapter make of a batch once for all
+students (`student.frozen`). A choice's score is the sum of its tokens' log-probabilities given the prompt (the
 `acc` of lm-evaluation-harness). The output head runs only on positions that predict a choice's token. Rows are sorted by
 length and batched by tokens: next to no padding, and the same batches for the same items every time. For a model
 whose forward cannot be used like that every choice gets a row of its own.
@@ -14,11 +15,12 @@ from dataclasses import dataclass
 
 import torch
 
+from student.frozen import frozen_of
 from student.lora import Student
 from student.prompting import Ask, Prompter, shared_prefix
 from student.records import Question
 from student.room import OnNote, give_way
-from student.shared import AT_LEAST, Shared, reads_like_the_model, run_rows, run_shared
+from student.shared import AT_LEAST, Shared, reads_like_the_model, run_remembered, run_shared
 
 OnProgress = Callable[[int, int], None]
 """Called with items done and items in all."""
@@ -65,6 +67,7 @@ def score_choices(
     prompts = [prompter.question(question.prompt, question.turns) for question in questions]
     answers = {choice: prompter.answer(choice) for question in questions for choice in question.choices}
     options = [[answers[choice] for choice in question.choices] for question in questions]
+    frozen_of(student).examination += 1
     scores = [ChoiceScores([0.0] * len(each), [True] * len(each)) for each in options]
     length, apart = shared_prefix(prompts), not _can_branch(student, prompts, options)
     shared = Shared() if apart or length < AT_LEAST else run_shared(student, prompts[0][:length])
@@ -125,7 +128,8 @@ def _hidden(student: Student, rows: Sequence[_Row], shared: Shared | None) -> to
     before = torch.ones(width, width, dtype=torch.bool, device=device).tril()
     related = (branch[:, None, :] == 0) | (branch[:, None, :] == branch[:, :, None])
     positions = grid([row.positions for row in rows], 0)
-    return run_rows(student, shared, before & related, input_ids=ids, position_ids=positions, use_cache=False)
+    about = [row.branch for row in rows]
+    return run_remembered(student, shared, before & related, about, ids, positions)
 
 
 def _score_spots(student: Student, rows: Sequence[_Row], hidden: torch.Tensor) -> list[list[tuple[float, bool]]]:

@@ -8,8 +8,7 @@ self-check and run in the usual way: padded, and whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import torch
 
 from student.batches import Encoded, by_tokens
+from student.frozen import below_adapter, only_layers
 from student.lora import Student
 from student.packed import Layout, can_run_in_line, in_line, layout_of
 
@@ -48,14 +48,13 @@ class Runner:
         """Final hidden states [tokens, model width] of a batch."""
         if not batch.from_middle:
             return self._run(batch.layout, "input_ids", batch.values)
-        with _only_layers(self.student.backbone, self.student.first_layer, self.student.layer_count):
+        with only_layers(self.student.backbone, self.student.first_layer, self.student.layer_count):
             return self._run(batch.layout, "inputs_embeds", batch.values)
 
     @torch.no_grad()
     def lower(self, batch: Batch) -> torch.Tensor:
         """The states [tokens, model width] entering the first adapted layer: the frozen layers alone, without the final norm."""
-        backbone = self.student.backbone
-        with _only_layers(backbone, 0, self.student.first_layer), _without_norm(backbone):
+        with below_adapter(self.student):
             return self._run(batch.layout, "input_ids", batch.values)
 
     @cached_property
@@ -131,24 +130,3 @@ def pad_left(rows: Sequence[Sequence[int]], fill: int, device: torch.device) -> 
     ids = torch.tensor([[fill] * (width - len(row)) + list(row) for row in rows], device=device)
     mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=device)
     return ids, mask
-
-
-@contextmanager
-def _only_layers(backbone: Any, start: int, stop: int) -> Iterator[None]:
-    layers, config = backbone.layers, backbone.config
-    backbone.layers = torch.nn.ModuleList(list(layers)[start:stop])
-    config.num_hidden_layers = stop - start
-    try:
-        yield
-    finally:
-        backbone.layers, config.num_hidden_layers = layers, len(layers)
-
-
-@contextmanager
-def _without_norm(backbone: Any) -> Iterator[None]:
-    norm = backbone.norm
-    backbone.norm = torch.nn.Identity()
-    try:
-        yield
-    finally:
-        backbone.norm = norm

@@ -18,22 +18,29 @@ import torch
 from transformers import AttentionInterface, DynamicCache
 from transformers.cache_utils import DynamicLayer
 
+from student.frozen import below_adapter, frozen_of, only_layers
 from student.lora import Student
 
 NAME = "shared_beginning"
 AT_LEAST = 24
 """Fewer tokens than this are not worth being shared."""
 _tried: WeakKeyDictionary[Student, bool] = WeakKeyDictionary()
+_in_parts: WeakKeyDictionary[Student, bool] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
 class Shared:
     """The beginning that all prompts share; nothing where they share too little."""
 
-    length: int = 0
+    ids: tuple[int, ...] = ()
     """Its tokens."""
     states: tuple[tuple[torch.Tensor, torch.Tensor], ...] = ()
     """Keys and values of each layer, [heads, length, size]."""
+
+    @property
+    def length(self) -> int:
+        """How many tokens it has."""
+        return len(self.ids)
 
 
 @torch.no_grad()
@@ -44,7 +51,7 @@ def run_shared(student: Student, ids: Sequence[int]) -> Shared:
     cache = DynamicCache(config=student.causal.config)
     student.backbone(input_ids=torch.tensor([ids], device=student.device), past_key_values=cache, use_cache=True)
     layers: list[Any] = list(cache.layers)
-    return Shared(len(ids), tuple((layer.keys[0], layer.values[0]) for layer in layers))
+    return Shared(tuple(ids), tuple((layer.keys[0], layer.values[0]) for layer in layers))
 
 
 def run_rows(student: Student, shared: Shared, mask: torch.Tensor, **inputs: Any) -> torch.Tensor:
@@ -57,6 +64,27 @@ def run_rows(student: Student, shared: Shared, mask: torch.Tensor, **inputs: Any
     config = student.causal.config
     with _attending(config, NAME):
         return student.backbone(attention_mask=barred[:, None], shared=shared, **inputs).last_hidden_state
+
+
+def run_remembered(
+    student: Student, shared: Shared, mask: torch.Tensor, about: Sequence[Any], ids: torch.Tensor, positions: torch.Tensor
+) -> torch.Tensor:  # fmt: skip
+    """`run_rows` of rows that other students of this base were asked before: what the frozen layers give is remembered.
+
+    `ids` and `positions` [rows, width]. `about` is what the mask was made from, in plain values.
+    """
+    plain = {"position_ids": positions, "use_cache": False}
+    if not _runs_in_parts(student):
+        return run_rows(student, shared, mask, input_ids=ids, **plain)
+
+    def lower() -> torch.Tensor:
+        with below_adapter(student):
+            return run_rows(student, shared, mask, input_ids=ids, **plain)
+
+    batch = [shared.ids, ids.tolist(), positions.tolist(), *about]
+    states = frozen_of(student).states(batch, lower)
+    with only_layers(student.backbone, student.first_layer, student.layer_count):
+        return run_rows(student, shared, mask, inputs_embeds=states, **plain)
 
 
 def attention(
@@ -120,9 +148,32 @@ def _alike(student: Student, row: list[int]) -> bool:
     shared = run_shared(student, row[:half])
     whole = student.backbone(input_ids=ids, use_cache=False).last_hidden_state[:, half:].float()
     parts = run_rows(student, shared, mask, input_ids=ids[:, half:], position_ids=places, use_cache=False).float()
-    return float((whole - parts).norm()) <= (1e-3 if student.causal.dtype == torch.float32 else 5e-2) * float(
-        whole.norm()
-    )
+    return _close(student, whole, parts)
+
+
+def _runs_in_parts(student: Student) -> bool:
+    """Whether frozen and adapted layers, run apart, give what the whole gives. Tried once a student, on any tokens."""
+    if student not in _in_parts:
+        layered = hasattr(student.backbone, "layers") and hasattr(student.backbone, "norm")
+        _in_parts[student] = student.first_layer > 0 and layered and _parts_alike(student)
+    return _in_parts[student]
+
+
+@torch.no_grad()
+def _parts_alike(student: Student) -> bool:
+    ids, places = (torch.arange(8, device=student.device)[None] for _ in range(2))
+    mask = torch.ones(1, 8, 8, dtype=torch.bool, device=student.device).tril()
+    whole = run_rows(student, Shared(), mask, input_ids=ids, position_ids=places, use_cache=False)
+    with below_adapter(student):
+        states = run_rows(student, Shared(), mask, input_ids=ids, position_ids=places, use_cache=False)
+    with only_layers(student.backbone, student.first_layer, student.layer_count):
+        parts = run_rows(student, Shared(), mask, inputs_embeds=states, position_ids=places, use_cache=False)
+    return _close(student, whole.float(), parts.float())
+
+
+def _close(student: Student, one: torch.Tensor, other: torch.Tensor) -> bool:
+    most = 1e-3 if student.causal.dtype == torch.float32 else 5e-2
+    return float((one - other).norm()) <= most * float(one.norm())
 
 
 @contextmanager

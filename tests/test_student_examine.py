@@ -15,6 +15,7 @@ from student.child import Desk
 from student.choices import score_choices
 from student.decoding import Block
 from student.errors import StudentError
+from student.frozen import Frozen, frozen_of
 from student.lora import Student
 from student.models import TINY, Machine, load
 from student.prompting import Ask, Prompter
@@ -375,3 +376,55 @@ def test_a_model_that_computes_its_attention_by_itself_is_found_out(
     assert not reads_like_the_model(own, [1, 2, 3], 8)
     (written,) = write_answers(own, asked(LEAD), open_questions(["a kite"]), 6, lambda *_: None)
     assert written == generated(own, asked(LEAD), "a kite", 6)
+
+
+def lowered(tmp_path_factory: pytest.TempPathFactory) -> Student:
+    base, tokenizer = load(TINY, CPU, tmp_path_factory.getbasetemp() / "students")
+    return Student(base, tokenizer, Lora(rank=4, alpha=8, layers=0.5))
+
+
+def trained(student: Student, seed: int) -> None:
+    """An adapter that changes answers, drawn and not trained."""
+    student.reset(seed)
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        for weight in student.trainable():
+            weight.add_(torch.randn_like(weight) * 0.2)
+
+
+@pytest.mark.parametrize("lead", ["", LEAD])
+def test_a_second_student_is_asked_for_its_own_layers_only_and_answers_to_the_bit_as_if_it_came_first(
+    lead: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    asked_all, ask = picked(), asked(lead)
+    first, alone = lowered(tmp_path_factory), lowered(tmp_path_factory)
+    trained(first, 1)
+    before = score_choices(first, ask, asked_all, lambda done, total: None, 64)
+    computed = frozen_of(first).computed
+    trained(first, 2)
+    trained(alone, 2)
+    second = score_choices(first, ask, asked_all, lambda done, total: None, 64)
+    assert computed > 1
+    assert frozen_of(first).computed == computed
+    assert second == score_choices(alone, ask, asked_all, lambda done, total: None, 64)
+    assert [one.values for one in second] != [one.values for one in before]
+
+
+def test_what_is_remembered_stays_within_its_bytes_and_the_present_examination_goes_last() -> None:
+    made: list[int] = []
+
+    def ask(frozen: Frozen, number: int) -> float:
+        def make() -> torch.Tensor:
+            made.append(number)
+            return torch.full((4,), float(number))
+
+        return float(frozen.states([number], make)[0])
+
+    frozen = Frozen(most=40)  # two of them
+    for frozen.examination in (1, 2):
+        assert [ask(frozen, number) for number in (1, 2, 3)] == [1.0, 2.0, 3.0]
+    assert made == [1, 2, 3, 3]
+    frozen.examination = 3
+    assert [ask(frozen, number) for number in (4, 5, 4)] == [4.0, 5.0, 4.0]
+    assert made == [1, 2, 3, 3, 4, 5]
+    assert frozen.held <= 40
