@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -40,15 +41,20 @@ def test_every_arm_is_made_once_and_the_table_counts_them(
 ) -> None:
     monkeypatch.setattr(gain, "SETTINGS", gain.merged(gain.SETTINGS, SMALL))
     monkeypatch.setattr(gain, "SEEDS", {"trec": 24})
-    monkeypatch.setattr(
-        sys, "argv", ["gain.py", "--tasks=trec", "--seeds=2", f"--data={data}", f"--place={tmp_path / 'place'}"]
-    )
-    gain.main()
-    first = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    results = tmp_path / "results"
+    where = [f"--data={data}", f"--place={tmp_path / 'place'}", f"--results={results}"]
+    monkeypatch.setattr(sys, "argv", ["gain.py", "--tasks=trec", "--seeds=2", *where])
+
+    def told() -> list[dict[str, Any]]:
+        gain.main()
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    first = told()
     assert sum("run" in line for line in first) == 6
-    gain.main()
-    again = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    shutil.rmtree(tmp_path / "place")  # on another machine: the results alone are there
+    again = told()
     assert again == [line for line in first if "run" not in line]
+    assert not any(text in file.read_text("utf-8") for file in results.iterdir() for text in ("printer", "password"))
     table = {line["arm"]: line for line in again if "arm" in line}
     assert set(table) == set(gain.ARMS)
     assert all(line["draws"] == 2 for line in table.values())
@@ -57,6 +63,18 @@ def test_every_arm_is_made_once_and_the_table_counts_them(
     for each in draws:
         ours, longer = each["sizes"]["ours"], each["sizes"]["seeds, as many steps"]
         assert ours["steps"] == longer["steps"]
+
+
+def test_results_of_another_recipe_are_named_and_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cell = gain.Cell("trec", 1, tmp_path / "place", None)
+    other = gain.Result(recipe="other", machine="cpu", items=("a",), right={"ours": "1"}, sizes={})
+    gain.result_file(cell, tmp_path).write_text(other.model_dump_json(), encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["gain.py", "--tasks=trec", "--seeds=1", f"--results={tmp_path}", "--table"])
+    gain.main()
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["left_out"] == "trec-draw-1.json"
 
 
 def test_the_interval_holds_the_mean_and_widens_with_differing_draws() -> None:

@@ -14,10 +14,12 @@ stopped at any point and called again, it goes on. The table gives the mean over
 twice: a bootstrap that draws draws and items again, and Student's t over both as the program's own claims use (`loops.claims`),
 which is wider and the one to believe with few draws.
 
-    python tests/bench/gain.py --tasks trec,snips --seeds 5 [--data FOLDER] [--place FOLDER] [--table]
+    python tests/bench/gain.py --tasks trec,snips --seeds 5 [--data FOLDER] [--place FOLDER] [--results FOLDER] [--table]
 
 FOLDER holds `trec`, `snips` and `sst2` as JSON lines or CSV with parts `train` and `test`; without one the eval sets of the
-`paper-*` recipes are used, which come from the hub. `--table` prints what there is and runs nothing.
+`paper-*` recipes are used, which come from the hub. Which test items each arm had right is kept in `--results`, a small file a draw
+that says what recipe it is of, so that the draws may be run on several machines and days; all arms of one draw ran on one. `--table`
+prints what there is of the present recipe and runs nothing.
 """
 
 from __future__ import annotations
@@ -39,10 +41,11 @@ from agent.builtin import cache_folder
 from agent.launch import drive, events_of, opened_evals, same_evals
 from agent.settings import recipes
 from loops.claims import gain_of_changes
-from loops.run_folder import RunFolder
+from loops.run_folder import RunFolder, digest
 from loops.settings import RunSettings
 from loops.untargeted import lessons_tokens
-from student.records import Attempt, Lesson, read_records, write_text
+from student.records import Attempt, Lesson, Record, read_records, write_text
+from teacher.prompts import every_prompt
 
 SEEDS = {"trec": 60, "snips": 70, "sst2": 20}
 """Seed items of each task, as in the paper."""
@@ -57,6 +60,8 @@ PAPER: dict[str, Any] = {
 }  # fmt: skip
 """The paper's data under our training."""
 ARMS = ("seeds", "paper", "untargeted", "ours", "real")
+RESULTS = Path(__file__).parents[2] / "docs" / "evidence" / "gain"
+"""Where the results of finished draws are kept."""
 RESAMPLES = 4000
 Rights = dict[str, bool]
 """Whether each test item was answered right."""
@@ -183,10 +188,8 @@ def kept(folder: RunFolder) -> Rights:
 
 
 def found(cell: Cell) -> dict[str, Rights]:
-    """Every arm's answers to `test`; nothing where the cell is not done. An arm that could not be made is left out."""
+    """Every arm's answers to `test`, of a cell that is done. An arm that could not be made is left out."""
     runs = {name: cell.run(name) for name in ("ours", "paper", "real")}
-    if not all(map(is_done, runs.values())):
-        return {}
     control = runs["ours"].path / "control"
     arms = {"ours": kept(runs["ours"]), "paper": kept(runs["paper"]), "real": kept(runs["real"])}
     for arm, place in (("seeds", "equal-steps"), ("untargeted", "equal-spend")):
@@ -210,6 +213,61 @@ def sizes(cell: Cell) -> dict[str, Any]:
         for arm in json.loads(listed.read_text("utf-8"))["arms"]:
             told[arm["name"]] = arm["size"] or arm["missing"]
     return told
+
+
+class Result(Record):
+    """What one cell came to: enough for every table, without a word of the data."""
+
+    recipe: str
+    """What `recipe_digest` gave when it was made."""
+    machine: str
+    """What it ran on."""
+    items: tuple[str, ...]
+    """Ids of the test items, sorted."""
+    right: dict[str, str]
+    """For each arm a 1 for each item it has right, else a 0."""
+    sizes: dict[str, Any]
+    """Lessons, steps and teacher tokens of the arms."""
+
+    def rights(self) -> dict[str, Rights]:
+        """The arms' answers as `found` gives them."""
+        return {
+            arm: {item: bit == "1" for item, bit in zip(self.items, bits, strict=True)}
+            for arm, bits in self.right.items()
+        }
+
+
+def recipe_digest() -> str:
+    """Names the settings and prompts that all cells have in common: results of different ones are never averaged."""
+    arms = [RunSettings.model_validate({**merged(SETTINGS, tree), "evals": "-"}).model_dump() for tree in ({}, PAPER)]
+    return digest([arms, [version for _, version, _ in every_prompt()]])[:16]
+
+
+def result_file(cell: Cell, results: Path) -> Path:
+    return results / f"{cell.task}-draw-{cell.draw}.json"
+
+
+def keep_result(cell: Cell, arms: dict[str, Rights], results: Path) -> None:
+    """Write a finished cell down."""
+    items = tuple(sorted(arms["ours"]))
+    right = {arm: "".join("01"[one[item]] for item in items) for arm, one in arms.items()}
+    machine = json.loads((cell.run("ours").path / "machine.json").read_text("utf-8"))
+    about = f"{machine['device']} {machine['dtype']}, {machine['threads']} threads, {machine['gflops']:.0f} GFLOP/s"
+    results.mkdir(parents=True, exist_ok=True)
+    told = Result(recipe=recipe_digest(), machine=about, items=items, right=right, sizes=sizes(cell))
+    write_text(result_file(cell, results), told.model_dump_json() + "\n")
+
+
+def result_of(cell: Cell, results: Path) -> Result | None:
+    """A cell that was finished before, here or elsewhere; one of another recipe does not count."""
+    place = result_file(cell, results)
+    if not place.exists():
+        return None
+    told = Result.model_validate_json(place.read_text("utf-8"))
+    if told.recipe == recipe_digest():
+        return told
+    print(json.dumps({"bench": "gain", "left_out": place.name, "because": "it is of another recipe"}), flush=True)
+    return None
 
 
 def changes(cells: Sequence[dict[str, Rights]], new: str, old: str) -> np.ndarray:
@@ -285,22 +343,32 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--data", type=Path, default=os.environ.get("LLM2LLM_DATA"))
     parser.add_argument("--place", type=Path, default=None)
+    parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--table", action="store_true")
     given = parser.parse_args()
     data = Path(given.data) if given.data else None
     place = given.place or cache_folder() / "bench-gain"
     tasks = given.tasks.split(",")
-    cells = [Cell(task, draw, place, data) for draw in range(1, given.seeds + 1) for task in tasks]
-    for cell in cells:
-        if not given.table:
+    done: dict[str, list[dict[str, Rights]]] = {task: [] for task in tasks}
+    for cell in [Cell(task, draw, place, data) for draw in range(1, given.seeds + 1) for task in tasks]:
+        told = result_of(cell, given.results)
+        if told is None and not given.table:
             make(cell)
-        if arms := found(cell):
-            told = {arm: points(sum(one.values()) / len(one)) for arm, one in arms.items()}
-            print(
-                json.dumps({"bench": "gain", "task": cell.task, "draw": cell.draw, **told, "sizes": sizes(cell)}),
-                flush=True,
-            )
-    done = {task: [arms for cell in cells if cell.task == task and (arms := found(cell))] for task in tasks}
+            keep_result(cell, found(cell), given.results)
+            told = result_of(cell, given.results)
+        if told is not None:
+            arms = told.rights()
+            done[cell.task].append(arms)
+            share = {arm: points(sum(one.values()) / len(one)) for arm, one in arms.items()}
+            line = {
+                "bench": "gain",
+                "task": cell.task,
+                "draw": cell.draw,
+                **share,
+                "sizes": told.sizes,
+                "on": told.machine,
+            }
+            print(json.dumps(line), flush=True)
     for row in rows({task: arms for task, arms in done.items() if arms}):
         print(json.dumps({"bench": "gain", **row}))
 
