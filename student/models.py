@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import joblib
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -73,8 +74,9 @@ def probed(cache: Path) -> Machine:
 
 
 def _cores() -> int:
-    """CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    """CPU cores this process may use: a container or a batch system may allow fewer than there are, and threads without a core of
+    their own wait for one another."""
+    return max(1, joblib.cpu_count())
 
 
 def gemm_gflops(dtype: torch.dtype, repeats: int = 12) -> float:

@@ -50,15 +50,16 @@ class LocalServer:
     """`with LocalServer(...) as server:` gives a server at `base_url`; or `start(on_wait)` and `close()` by hand."""
 
     def __init__(
-        self, gguf: Path, slots: int = 4, context: int = 2048, threads: int = 2, *, log: Path | None = None
+        self, gguf: Path, slots: int = 4, context: int = 2048, threads: int | None = None, *, log: Path | None = None
     ) -> None:
-        """`context` is per slot. Without `log` the server's log is dropped, and errors cannot quote it."""
+        """`context` is per slot; `threads` None: one for every core this process may use. Without `log` the server's log is
+        dropped, and errors cannot quote it."""
         self.gguf, self.log = gguf.absolute(), log
         self.api_key = secrets.token_urlsafe(24)
         self.base_url = ""
         """`http://127.0.0.1:PORT/v1` once started."""
         self._settings = ServerSettings(
-            gguf=str(self.gguf), slots=slots, context=context, threads=threads, api_key=self.api_key
+            gguf=str(self.gguf), slots=slots, context=context, threads=threads or cores(), api_key=self.api_key
         )
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -125,6 +126,13 @@ class LocalServer:
             f"The local teacher {str(self.gguf)!r} cannot be used: {what}. Check that the file is whole and that there "
             f"is memory for it.{_last_lines(self.log)}"
         )
+
+
+def cores() -> int:
+    """CPU cores this process may use: affinity and a container's quota count. Threads beyond them make llama.cpp many times slower."""
+    from joblib import cpu_count  # a third of a second to load
+
+    return max(1, int(cpu_count()))
 
 
 def _check_gguf(path: Path) -> None:

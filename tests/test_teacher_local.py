@@ -27,6 +27,7 @@ class Server:
     def __init__(self, params):
         print("native noise", flush=True)
         assert params.n_ctx == 3 * 512 and params.api_keys[0] not in " ".join(sys.argv)
+        print("threads", params.cpuparams.n_threads, params.cpuparams_batch.n_threads, flush=True)
         self.listening_address = "http://127.0.0.1:4242"
 """
 PARENT = """
@@ -128,3 +129,15 @@ def test_a_file_that_is_no_model_is_named(tmp_path: Path, content: bytes | None)
         path.write_bytes(content)
     with pytest.raises(TeacherUnusable, match=r"m\.gguf"):
         LocalServer(path).start()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system does not pin processes to cores")
+def test_it_computes_with_the_cores_it_may_use_and_no_more(model: Path, tmp_path: Path) -> None:
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        with LocalServer(model, slots=3, context=512, log=tmp_path / "log"):
+            pass
+    finally:
+        os.sched_setaffinity(0, before)
+    assert "threads 1 1" in (tmp_path / "log").read_text()

@@ -125,7 +125,7 @@ def teacher_says(place: Path, texts: Sequence[str]) -> dict[str, str]:
         stack.callback(ledger.close)
         if any(ledger.find(one.key(SERVED_BY)) is None for one in requests.values()):
             gguf = pull("builtin:qwen2.5-coder-1.5b-instruct", lambda *_: None)
-            server = stack.enter_context(LocalServer(gguf, threads=os.cpu_count() or 1))
+            server = stack.enter_context(LocalServer(gguf))
             backend = OpenAIBackend(server.base_url, "teacher", server.api_key, timeout=PATIENT, served_by=SERVED_BY)
             stack.callback(backend.close)
             Client(backend, ledger, deadline_seconds=PATIENT, request_seconds=PATIENT).ask_all(
