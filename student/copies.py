@@ -2,7 +2,9 @@
 
 In: the originals, and some texts of the same task that are none, which show what wording the task itself repeats. Out: for
 a text, in what way it is a copy, or None. Texts are compared word by word after folding; a slip of the keyboard changes no
-word, and a rare word weighs more than a common one. The thresholds were chosen from curves: see docs/likeness.md.
+word, and a rare word weighs more than a common one. Where a text that is none differs from an original in one word alone,
+that word is a blank which everybody fills in: `what is a fear of bees`, beside `what is a fear of food`, gives nothing away.
+The thresholds were chosen from curves: see docs/likeness.md.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from student.sketch import Ids, spread
-from student.wording import Vocabulary, Words, distance, figures, letters, numbers, words
+from student.wording import Vocabulary, Words, distance, figures, is_slip, letters, numbers, words
 
 LONG = 6
 """One word in so many may differ. In a shorter text any word but the rarest may: another rare word asks something else."""
@@ -26,6 +28,9 @@ CAUTIOUS = 0.8
 """The least share that is used on the word of fewer than ENOUGH honest texts."""
 ENOUGH, SAMPLE = 50, 1_000
 """Honest texts by which a low share may be chosen, and the most that are asked."""
+RARELY, FEW = 200, 100
+"""One honest text in so many may be dropped for its share of an original's words, and fewer than so many texts say little of that: where
+none of 60 was dropped, more than one in 90 of the others may be as often as not. Drops about halve from one of SHARES to the next."""
 WORTH = 1.1
 """A short original is looked for inside others, word for word, if it weighs so many times what a word of one text does ..."""
 BITS = 8
@@ -42,12 +47,13 @@ class Copies:
     ) -> None:
         """`background` are honest texts of the same task.
 
-        Where no `share` is given, it is the lowest of SHARES at which not even one in 200 of them would be a copy: tasks of
+        Where no `share` is given, it is the lowest of SHARES at which not even one in RARELY of them would be a copy: tasks of
         one wording throughout need a high one, and where no two texts are alike a low one catches free rewordings.
         Without `quotes` a run of words is no reason, as where all texts are made of set phrases.
         """
         self._texts = [text for text in dict.fromkeys(map(words, originals)) if text]
-        around = [*self._texts, *map(words, background)]
+        known = [words(text) for text in background]
+        around = [*self._texts, *known]
         self._vocabulary = Vocabulary(self._texts, around)
         self._coded = [self._vocabulary.read(text) for text in self._texts]
         sets = [np.unique(codes) for codes in self._coded]
@@ -58,18 +64,22 @@ class Copies:
         self._totals = np.array([weights[codes].sum() for codes in sets])
         self._heaviest = np.array([weights[codes].max() for codes in sets])
         self._drills = _drills(originals, background)
+        self._blanks = _blanks(self._texts, known)
         self._same = {letters(text): at for at, text in enumerate(self._texts)}
         self._phrases = self._short_phrases()
         self._runs = self._own_runs(around) if quotes else {}
         self.share = self._lowest_share(background) if share is None else share
 
     def _lowest_share(self, honest: Sequence[str]) -> float:
+        """By what honest texts there are: of FEW or more the lowest that drops none too many, of fewer the second above that."""
         self.share = 2.0  # no text has it: a copy in another way says nothing about the share
         asked = [text for text in honest[:: 1 + len(honest) // SAMPLE] if self.way(text) is None]
         found = np.array([self.closest(text) for text in asked])
         least = SHARES[0] if len(asked) >= ENOUGH else CAUTIOUS
-        few = (share for share in SHARES if share >= least and (found >= share).sum() <= len(found) // 200)
-        return next(few, SHARES[-1])
+        few = (share for share in SHARES if share >= least and (found >= share).sum() <= len(found) // RARELY)
+        shown = SHARES.index(next(few, SHARES[-1]))
+        more = 2 if ENOUGH <= len(asked) < FEW else 0
+        return SHARES[min(shown + more, len(SHARES) - 1)]
 
     def way(self, text: str) -> str | None:
         """How the text is a copy of an original, as words before `an original`; None when it is no copy."""
@@ -89,7 +99,7 @@ class Copies:
             yield at, "the same words as"
         codes = self._vocabulary.read(said)
         weights, counts = self._held(codes)
-        for at in self._edited(codes, weights, counts):
+        for at in self._edited(said, codes, (weights, counts)):
             yield at, "a few letters or words apart from"
         for at in np.flatnonzero((self._distinct >= LONG) & (weights >= self.share * self._totals)).tolist():
             if (share := self._within(codes, at)) >= self.share:
@@ -109,14 +119,25 @@ class Copies:
         weights = np.bincount(found, weights=self._vocabulary.weights[known][owners], minlength=many)
         return weights.astype(np.float64), np.bincount(found, minlength=many).astype(np.int64)
 
-    def _edited(self, codes: Ids, weights: NDArray[np.float64], counts: Ids) -> Iterator[int]:
-        """The originals of which the whole text is an edit."""
+    def _edited(self, said: Words, codes: Ids, held: tuple[NDArray[np.float64], Ids]) -> Iterator[int]:
+        """The originals of which the whole text is an edit, and not what they are with another word in the blank."""
+        weights, counts = held
         edits = np.where(self._lengths < SHORTEST, 0, np.maximum(1, self._lengths // LONG))
         near = (np.abs(self._lengths - len(codes)) <= edits) & (self._distinct - counts <= edits)
         kept = (self._lengths >= LONG) | (self._totals - weights < self._heaviest - 1e-9)
         for at in np.flatnonzero(near & kept).tolist():
-            if distance(self._coded[at].tolist(), codes.tolist(), int(edits[at])) <= edits[at]:
+            if distance(self._coded[at].tolist(), codes.tolist(), int(edits[at])) > edits[at]:
+                continue
+            if not (at in self._blanks and self._fills_in(at, said, codes)):
                 yield at
+
+    def _fills_in(self, at: int, said: Words, codes: Ids) -> bool:
+        """Whether the words are those of an original but for one, and another word, no slip of that one, is in a blank there."""
+        if len(codes) != self._lengths[at]:
+            return False
+        other = np.flatnonzero(codes != self._coded[at]).tolist()
+        blank = len(other) == 1 and other[0] in self._blanks[at]
+        return blank and not is_slip(said[other[0]], self._texts[at][other[0]])
 
     def _within(self, codes: Ids, at: int) -> float:
         """The largest share of an original's weight in any stretch of its length, each word counted once."""
@@ -170,6 +191,24 @@ def _before(codes: Ids) -> Ids:
     again = codes[order][1:] == codes[order][:-1]
     before[order[1:][again]] = order[:-1][again]
     return before
+
+
+def _blanks(originals: Sequence[Words], background: Sequence[Words]) -> dict[int, set[int]]:
+    """Where in an original another word stands in some other text that is the same but for that word.
+
+    Only of originals so short that one word alone may differ. That other text is of the background: what the task says elsewhere
+    anyway, and not what originals have in common.
+    """
+    forms = defaultdict[tuple[int, Words], set[str]](set)
+    for text in background:
+        for at in range(len(text) if len(text) < 2 * LONG else 0):
+            forms[at, text[:at] + text[at + 1 :]].add(text[at])
+    blanks = defaultdict[int, set[int]](set)
+    for number, text in enumerate(originals):
+        for at in range(len(text) if SHORTEST <= len(text) < 2 * LONG else 0):
+            if forms.get((at, text[:at] + text[at + 1 :]), set()) - {text[at]}:
+                blanks[number].add(at)
+    return dict(blanks)
 
 
 def _drills(originals: Sequence[str], background: Sequence[str]) -> dict[Words, set[Words]]:

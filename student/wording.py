@@ -79,10 +79,19 @@ class Vocabulary:
 
 
 def _variants(word: str) -> Iterator[str]:
-    """A longer word, and it without each of its letters: two words that share one of these are a slip apart."""
-    if len(word) >= _SPELLED:
-        yield word
-        yield from (word[:at] + word[at + 1 :] for at in range(len(word)))
+    """What `is_slip` compares, of a longer word."""
+    return _without_a_letter(word) if len(word) >= _SPELLED else iter(())
+
+
+def is_slip(word: str, other: str) -> bool:
+    """Whether two words, also short ones, are a slip of the keyboard apart: a letter dropped, added, changed or swapped."""
+    return not set(_without_a_letter(word)).isdisjoint(_without_a_letter(other))
+
+
+def _without_a_letter(word: str) -> Iterator[str]:
+    """A word, and it without each of its letters."""
+    yield word
+    yield from (word[:at] + word[at + 1 :] for at in range(len(word)))
 
 
 def distance(left: Sequence[int], right: Sequence[int], limit: int) -> int:

@@ -121,6 +121,32 @@ def test_a_short_item_that_says_something_is_found_inside_other_texts() -> None:
         assert guard(text) is None
 
 
+def test_another_word_in_a_blank_that_a_seed_fills_in_is_another_question() -> None:
+    held = ("What is a fear of food ?", "What is the capital of Yugoslavia ?")
+    guard = guard_of(*held, seeds=[*COMMON, "what is a fear of bees", "what is a dread of food"])
+    assert guard("What is a fear of thunder ?") is None
+    for copy in (held[0], "what is a fear of foods", "what is a fear of fodo", "What is this fear of food ?", "what is fear of food",
+                 "what is a food of fear", "Tell me, what is a fear of food ?"):  # fmt: skip
+        assert guard(copy), copy
+    assert guard("What is the capital of Congo ?"), "no seed asks for a capital: it may be an edit"
+
+
+def test_what_two_held_out_items_have_in_common_is_no_blank() -> None:
+    guard = guard_of("what is a fear of food", "what is a fear of bees", seeds=COMMON)
+    assert guard("what is a fear of thunder")
+
+
+def test_few_seeds_choose_a_more_cautious_share() -> None:
+    """That none of 200 seeds is like an item says more than that none of 60 is. Eight of its twelve words: 67 %."""
+    draw = random.Random(0)
+    words = [first + last for first in ("lin", "mar", "tor", "vel") for last in ("den", "fax", "gill")]
+    seeds = [" ".join(draw.sample(words, 9)) for _ in range(200)]
+    item = "which planet in this system has ten moons beyond its outer ring"
+    reworded = "this planet has moons beyond four broad belts in its inner system"
+    assert guard_of(item, seeds=seeds)(reworded)
+    assert guard_of(item, seeds=seeds[:60])(reworded) is None
+
+
 def test_a_slip_is_read_as_the_word_it_is_nearest_to() -> None:
     guard = guard_of("what is a granite floor", "what is a granier floor", seeds=COMMON)
     assert guard("what is a grantie floor") and guard("what is a graniet floor") and guard("what is a graneir floor")

@@ -5,7 +5,7 @@ each, the test items are held out, 200 training items are the seeds, and 3,000 o
 real texts of the same source, among them copies that the set's makers overlooked, so these are counted by themselves. 200
 test items are planted: as they are, lightly edited, inside other texts, and reworded by rule, ever more freely. The rules
 were chosen by these numbers, so they are taken once more where nothing was chosen: training items not used above are held out,
-others are the seeds and the honest lessons.
+others are the seeds and the honest lessons. All of it once more with 60 seeds, which show less of what the task repeats.
 
     LLM2LLM_DATA=folder python tests/bench/guard.py         one JSON line a set, then the tables of docs/likeness.md
 """
@@ -35,7 +35,7 @@ SETS = {
     "SST-2": ("sst2/train.csv", "sst2/test.csv", "sentence"),
     "GSM8K": ("gsm8k/train.jsonl", "gsm8k/test.jsonl", "question"),
 }
-SEEDS, HONEST, PLANTED, FRESH = 200, 3_000, 200, 500
+SEEDS, FEWER, HONEST, PLANTED, FRESH = 200, 60, 3_000, 200, 500
 CURVE = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 LEADS = ("Could you tell me", "I would like to know", "Please answer this", "Quick question", "Help me with this one")
 
@@ -144,11 +144,11 @@ def _turn(text: str) -> str:
     return " ".join(parts[cut:] + parts[:cut])
 
 
-def measure(train: list[str], test: list[str]) -> dict[str, Any]:
-    """Everything about one set."""
+def measure(train: list[str], test: list[str], count: int = SEEDS, curved: bool = False) -> dict[str, Any]:
+    """Everything about one set, with so many seeds; the curve only where it is wanted: it takes the longest."""
     draw = random.Random(0)
     train = draw.sample(train, len(train))
-    seeds, others, rest = train[:SEEDS], train[SEEDS : 2 * SEEDS], train[2 * SEEDS :]
+    seeds, others, rest = train[:count], train[SEEDS : 2 * SEEDS], train[2 * SEEDS :]
     held_out = HeldOut([], [HeldOutItem(id=str(at), prompt=text, answer="") for at, text in enumerate(test)])
     started = time.process_time()
     guard = held_out.guard([Seed(id=str(at), prompt=text, answer="") for at, text in enumerate(seeds)])
@@ -174,7 +174,7 @@ def measure(train: list[str], test: list[str]) -> dict[str, Any]:
         "dropped": _percent(dropped), "unlike": len(unlike), "unlike_dropped": _percent(unlike),
         "share": Copies(test, seeds).share, "build_s": round(built, 2), "microseconds_a_check": round(each * 1e6),
         "caught": {kind: [sum(found), len(found)] for kind, found in caught.items()},
-        "curve": curve(test, seeds, honest, reworded),
+        "curve": curve(test, seeds, honest, reworded) if curved else {},
     }  # fmt: skip
 
 
@@ -254,19 +254,21 @@ def main(folder: str | None) -> None:
         )
         return
     texts = {name: read(Path(folder), name) for name in SETS}
-    found = {name: measure(*parts) for name, parts in texts.items()}
+    found = {name: measure(*parts, curved=True) for name, parts in texts.items()}
     fresh = {name: measure(*unseen(train)) for name, (train, _) in texts.items()}
-    for kind, results_of in (("chosen on", found), ("unseen", fresh)):
+    few = {name: measure(*parts, FEWER) for name, parts in texts.items()}
+    few_fresh = {name: measure(*unseen(train), FEWER) for name, (train, _) in texts.items()}
+    measured = {"chosen on": found, "unseen": fresh, "chosen on, few seeds": few, "unseen, few seeds": few_fresh}
+    for kind, results_of in measured.items():
         for name, one in results_of.items():
             print(json.dumps({"bench": "guard", "set": name, "kind": kind, **one}))
-    worst = {
-        kind: max(one["unlike_dropped"] for one in of.values()) for kind, of in (("chosen", found), ("unseen", fresh))
-    }
+    worst = [max(one["unlike_dropped"] for one in of.values()) for of in measured.values()]
     print(
-        f"Of honest lessons unlike the held-out items at most {worst['chosen']} % are dropped, {worst['unseen']} % on texts that "
-        "nothing was chosen on. Tables follow: of the sets as they are, of unseen texts, and the curves.\n"
+        f"Of honest lessons unlike the held-out items at most {worst[0]} % are dropped, {worst[1]} % on texts that nothing was "
+        f"chosen on; with {FEWER} seeds {worst[2]} and {worst[3]} %. Tables follow: of the sets as they are, of unseen texts, of both "
+        "with fewer seeds, and the curves.\n"
     )
-    print("\n".join((results(found), results(fresh), curves(found))))
+    print("\n".join((*map(results, measured.values()), curves(found))))
 
 
 if __name__ == "__main__":
