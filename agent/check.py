@@ -6,6 +6,7 @@ Nothing is written into a run folder; the teacher's answers are kept in a throw-
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from agent.launch import open_teacher
+from agent.launch import open_teacher, told_of
 from agent.mode import evals_for
 from agent.safe import safe
 from agent.settings import SettingsError, explained
@@ -30,8 +31,13 @@ ASKED = 24
 """Seeds the teacher is asked."""
 
 
-def check_run(settings: RunSettings, allow_code: bool = False) -> RenderableType:
-    """A table of what was found. Raises the rooms' errors for what would stop a run."""
+def check_run(
+    settings: RunSettings, allow_code: bool = False, say: Callable[[str], None] = lambda text: None
+) -> RenderableType:
+    """A table of what was found. `say` is told what leaves this machine before anything does.
+
+    Raises the rooms' errors for what would stop a run.
+    """
     evals = evals_for(settings, allow_code)
     check_strategies(sheet_of(evals), settings.generate)
     sizes = evals.held_out.sizes()
@@ -47,6 +53,9 @@ def check_run(settings: RunSettings, allow_code: bool = False) -> RenderableType
         "teacher",
         Text(safe(settings.teacher.model + (f" at {settings.teacher.base_url}" if settings.teacher.base_url else ""))),
     )
+    if settings.teacher.base_url and not settings.teacher.replay:
+        asked = f"{min(ASKED, len(evals.seeds))} questions of mine, without their answers"
+        say(f"{asked}, go to {settings.teacher.base_url}; a run sends it {', '.join(told_of(settings, evals))}.")
     for name, text in _ask(settings, evals):
         table.add_row(name, Text(safe(text)))
     return table
@@ -54,7 +63,7 @@ def check_run(settings: RunSettings, allow_code: bool = False) -> RenderableType
 
 def _ask(settings: RunSettings, evals: EvalSet) -> list[tuple[str, str]]:
     """Score the teacher on some seeds, and scale what that took to a whole run."""
-    seeds = sorted(evals.seeds, key=lambda seed: seed.id)[:ASKED]
+    seeds = sorted(evals.for_teacher, key=lambda seed: seed.id)[:ASKED]
     sheet = sheet_of(evals)
     with ExitStack() as cleaning:
         place = Path(cleaning.enter_context(tempfile.TemporaryDirectory()))

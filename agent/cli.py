@@ -150,7 +150,7 @@ def show(
     except FIXABLE as error:
         fail(str(error))
     if prompts:
-        _show_prompts()
+        _show_prompts(folder)
 
 
 @app.command()
@@ -183,6 +183,7 @@ def check(
     """Check a config and its eval set, reach the teacher, score it on a few seeds, and estimate the cost."""
     from agent.check import check_run, explain_settings
     from agent.launch import FIXABLE
+    from agent.safe import safe
     from agent.settings import resolve
 
     try:
@@ -190,7 +191,7 @@ def check(
             _print(explain_settings(explain))
             return
         settings, _ = resolve(config, sets, _typed(evals, student, teacher))
-        _print(check_run(settings, allow_code))
+        _print(check_run(settings, allow_code, lambda text: typer.echo(f"llm2llm: {safe(text)}", err=True)))
     except FIXABLE as error:
         fail(str(error))
 
@@ -318,8 +319,13 @@ def _print(renderable: Any) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _show_prompts() -> None:
+def _show_prompts(folder: Any) -> None:
+    """The prompt files of this program, and of each whether the run was given another one."""
+    from agent.launch import events_of
     from teacher.prompts import every_prompt
 
+    sessions = [event.get("prompts") or {} for event in events_of(folder) if event["event"] == "run.started"]
     for name, version, text in every_prompt():
-        typer.echo(f"\n--- {name} ({version})\n{text}")
+        others = sorted({given[name] for given in sessions if given.get(name, version) != version})
+        told = f"; the run had another, {', '.join(map(str, others))}: its ledger holds what was sent" if others else ""
+        typer.echo(f"\n--- {name} ({version}{told})\n{text}")

@@ -21,7 +21,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from agent.builtin import BUILTINS, PullError, cache_folder, pull
-from agent.mode import evals_for, settled
+from agent.mode import as_told, evals_for, settled
 from agent.settings import SettingsError
 from loops.crew import Crew, ReviewWaits, RunStopped, sheet_of
 from loops.events import EventLog, Watcher, read_events
@@ -30,6 +30,7 @@ from loops.run_folder import RunError, RunFolder, find_run
 from loops.settings import RunSettings
 from student.errors import StudentError
 from student.evals.load import EvalSet, load_evals
+from student.evals.sending import columns_told
 from student.records import write_json
 from student.settings import Launch
 from student.worker import StudentStopped, StudentWorker
@@ -41,6 +42,7 @@ from teacher.generate import check_strategies
 from teacher.ledger import Budget, Ledger, Prices
 from teacher.local import LocalServer
 from teacher.openai_backend import OpenAIBackend
+from teacher.prompts import every_prompt
 from teacher.replay import Replay
 from teacher.scripted import ScriptedTeacher
 
@@ -76,7 +78,7 @@ def same_evals(folder: RunFolder, settings: RunSettings, fingerprint: str, allow
     """The eval set of a run that is resumed. Raises RunError when it is another one by now."""
     evals = load_evals(settings.evals, allow_code, cross_fit=settings.mode == "cross-fit", needs_select=False)
     if evals.fingerprint == fingerprint:
-        return evals
+        return as_told(evals, settings)
     evals.close()
     raise RunError(
         f"The eval set {settings.evals} has changed since the run {folder.name!r} began. Put the old file back to "
@@ -214,7 +216,8 @@ def tell_start(folder: RunFolder, settings: RunSettings, evals: EvalSet, log: Ev
     budget = {key: value for key, value in settings.budget.model_dump().items() if not key.endswith("price")}
     log("run.started", run=folder.name, resumed=resumed, student=settings.student.model, teacher=settings.teacher.model,
         evals=evals.spec.name, splits=sizes, rounds=settings.stop.rounds, budget=budget,
-        chance=1 / len(evals.labels) if evals.labels else None)  # fmt: skip
+        chance=1 / len(evals.labels) if evals.labels else None,
+        prompts={name: version for name, version, _ in every_prompt()})  # fmt: skip
     for text in evals.notes:
         log("note", text=text)
     if evals.dropped:
@@ -222,8 +225,12 @@ def tell_start(folder: RunFolder, settings: RunSettings, evals: EvalSet, log: Ev
         log("note", text=f"rows of the eval set that are in no split: {counts}")
     asked = not settings.lessons_from and (not settings.teacher.replay or settings.teacher.replay_then_ask)
     if settings.teacher.base_url and asked:
-        columns = [evals.spec.columns.prompt or "the question", evals.spec.columns.answer or "the answer"]
-        log("run.leaves", host=settings.teacher.base_url, columns=columns, items=len(evals.seeds))
+        log("run.leaves", host=settings.teacher.base_url, columns=told_of(settings, evals), items=len(evals.seeds))
+
+
+def told_of(settings: RunSettings, evals: EvalSet) -> list[str]:
+    """The columns that a teacher elsewhere is sent; of a task that is code, what stands for them."""
+    return list(columns_told(evals.spec, settings.teacher.send_columns)) or ["the questions", "the answers"]
 
 
 def _crew(
@@ -337,7 +344,7 @@ def open_backend(
     """Whoever answers `settings.teacher`'s requests: a server elsewhere, one of our own for a local file, or the scripted one."""
     mine = settings.teacher
     if mine.model == "scripted":
-        return ScriptedTeacher(evals.seeds)
+        return ScriptedTeacher(evals.for_teacher)
     if mine.base_url:
         key = os.environ.get(mine.api_key_env)
         backend = OpenAIBackend(
@@ -345,9 +352,7 @@ def open_backend(
         )  # fmt: skip
         cleaning.callback(backend.close)
         return backend
-    server = LocalServer(
-        Path(model_file(mine.model, log)), mine.slots, mine.context, os.cpu_count() or 1, log=server_log
-    )
+    server = LocalServer(Path(model_file(mine.model, log)), mine.slots, mine.context, log=server_log)
     cleaning.callback(server.close)
     server.start()
     return OpenAIBackend(

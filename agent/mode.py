@@ -15,6 +15,8 @@ from loops.folds import deal_folds
 from loops.run_folder import RunFolder
 from loops.settings import RunSettings
 from student.evals.load import FEW, EvalSet, load_evals
+from student.evals.sending import narrowed
+from student.evals.spec import EvalError
 
 
 def evals_for(settings: RunSettings, allow_code: bool) -> EvalSet:
@@ -35,7 +37,16 @@ def evals_for(settings: RunSettings, allow_code: bool) -> EvalSet:
             f"The {len(evals.seeds)} items outside test cannot be cross-fitted: nearly all are alike, and look-alikes share a fold. Add "
             "items that differ in more than numbers and punctuation, or keep some apart with --set mode=select."
         )
-    return replace(evals, notes=(*evals.notes, *told(settings, evals)))
+    return replace(as_told(evals, settings), notes=(*evals.notes, *told(settings, evals)))
+
+
+def as_told(evals: EvalSet, settings: RunSettings) -> EvalSet:
+    """The eval set with its seeds as this run's teacher may be told them. Raises EvalError, and then closes it."""
+    try:
+        return narrowed(evals, settings.evals, settings.teacher.send_columns)
+    except EvalError:
+        evals.close()
+        raise
 
 
 def settled(settings: RunSettings, evals: EvalSet) -> RunSettings:

@@ -357,7 +357,9 @@ class RunView:
     def _run_leaves(self, event: Event) -> None:
         columns: object = event.get("columns")
         named = ", ".join(str(c) for c in cast(list[object], columns)) if isinstance(columns, list) else str(columns)
-        self.leaves = f"{named} of {_int(event, 'items')} items go to {_text(event, 'host')}"
+        self.leaves = (
+            f"{named} of {_int(event, 'items')} items, and the student's answers to them, go to {_text(event, 'host')}"
+        )
 
     def _verb_started(self, event: Event) -> None:
         self._enter(_int(event, "round"), _text(event, "verb"))

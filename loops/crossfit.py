@@ -34,7 +34,7 @@ from loops.learning import (
 from loops.run_folder import ATTEMPTS
 from loops.state import State
 from student.evals.load import EvalSet
-from student.records import Attempt, Example, Lesson, read_records, write_records
+from student.records import Attempt, Example, Lesson, Seed, read_records, write_records
 
 
 def mined_file(crew: Crew, number: int) -> Path:
@@ -62,7 +62,11 @@ def examine_folds(state: State, crew: Crew) -> list[Attempt]:
         parts = grounds(crew)
         exams = [
             Exam(
-                f"{name}, {fold_name(part, parts)}", "mine", part.seeds, _aside(target, part), _place(crew, state, part)
+                f"{name}, {fold_name(part, parts)}",
+                "mine",
+                _fold(crew, part),
+                _aside(target, part),
+                _place(crew, state, part),
             )
             for part in parts
         ]
@@ -83,7 +87,7 @@ def untouched(state: State, crew: Crew, name: str) -> list[Attempt]:
 
     def make() -> None:
         exams = [
-            Exam(name, "mine", part.seeds, _aside(target, part), lead=lead)
+            Exam(name, "mine", _fold(crew, part), _aside(target, part), lead=lead)
             for part, lead in zip(parts, leads, strict=True)
         ]
         _write_joined(crew, target, [one for exam in exams for one in examined(crew, state, exam)])
@@ -127,6 +131,11 @@ def _inputs(crew: Crew, lessons: Sequence[Lesson]) -> dict[str, Any]:
             "lessons": [lesson.model_dump() for lesson in lessons], "real_share": crew.settings.curate.real_share,
             "train": crew.settings.train.model_dump(exclude={"seeds"}), "student": crew.settings.student.model_dump(),
             "seed": crew.settings.seed, "machine": machine(crew)}  # fmt: skip
+
+
+def _fold(crew: Crew, part: Ground) -> list[Seed]:
+    """The seeds of a fold as a student is asked them."""
+    return [seed for seed in crew.evals.seeds if part.holds(seed.id)]
 
 
 def _others(crew: Crew, part: Ground) -> EvalSet:

@@ -5,7 +5,8 @@ it with a sequence number and the time, appends it as one JSON line, and hands i
 
 Names and fields (every event also has `seq`, its sequence number, and `time`, seconds since the epoch):
 
-    run.started    run, resumed, student, teacher, evals, splits {mine, select, test}, rounds, budget {...}, chance
+    run.started    run, resumed, student, teacher, evals, splits {mine, select, test}, rounds, budget {...}, chance,
+                   prompts {name: hash}              the teacher's prompt files as they were
     run.leaves     host, columns, items              what will leave this machine, said before the first request
     verb.started   round, verb                       baseline train evaluate decide mine diagnose generate curate adopt control claim
     verb.progress  round, verb, done, total, unit, note

@@ -33,7 +33,7 @@ class Ground:
     number: int
     """The fold, from 1; `ALL` where it is not one of several."""
     seeds: tuple[Seed, ...] = field(compare=False)
-    """Its seeds, in the order of the eval set."""
+    """Its seeds as a teacher may be told them, in the order of the eval set."""
 
     @cached_property
     def ids(self) -> frozenset[str]:
@@ -89,8 +89,8 @@ def read_folds(folder: RunFolder) -> Folds:
 def grounds(crew: Crew) -> list[Ground]:
     """The grounds of a run: its folds in order, or all seeds at once. Raises RunError."""
     if crew.settings.mode != "cross-fit":
-        return [Ground(ALL, crew.evals.seeds)]
-    return grounds_of(crew.evals.seeds, read_folds(crew.folder))
+        return [Ground(ALL, crew.evals.for_teacher)]
+    return grounds_of(crew.evals.for_teacher, read_folds(crew.folder))
 
 
 def grounds_of(seeds: Sequence[Seed], folds: Mapping[str, int]) -> list[Ground]:

@@ -179,7 +179,7 @@ def failures_of(crew: Crew, attempts: Sequence[Attempt]) -> list[Failure]:
 
     Truncated and malformed answers are counted in the score, not taught (`loops.unfinished` says what to do about them).
     """
-    seeds = {seed.id: seed for seed in crew.evals.seeds}
+    seeds = {seed.id: seed for seed in crew.evals.for_teacher}
     least = crew.settings.mine.margin or 0.0
     wrong = [one for one in attempts if one.outcome == "wrong"]
     barely = [one for one in attempts if one.right and one.margin is not None and one.margin < least]

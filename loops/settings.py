@@ -47,6 +47,9 @@ class TeacherSettings(Record):
     """Where an OpenAI-compatible server answers, for example https://host/v1; none for a file or a built-in."""
     api_key_env: str = "OPENAI_API_KEY"
     """The environment variable that holds the server's key. The key itself is never written anywhere."""
+    send_columns: tuple[str, ...] | None = None
+    """Columns of the eval set that a teacher may be told; null: all that make an item. A prompt template is filled in for the teacher with
+    the others empty, and skills are not told without their column; what holds the answer, or a question by itself, cannot be kept back."""
     structured: Literal["json_schema", "json_object", "prompt"] = "json_schema"
     """How the server is asked for JSON: by schema, by JSON mode, or in words."""
     slots: int = Field(default=4, ge=1)

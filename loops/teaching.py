@@ -23,7 +23,7 @@ Update = dict[str, Any]
 def check_teacher(crew: Crew, state: State) -> Update:
     """Examine the teacher on seeds with nothing but the task's description; say so when it may not be able to teach."""
     target = crew.folder.path / "baseline" / "attempts.teacher.mine.jsonl"
-    seeds = sorted(crew.evals.seeds, key=lambda seed: seed.id)[: crew.settings.teacher.check_items]
+    seeds = sorted(crew.evals.for_teacher, key=lambda seed: seed.id)[: crew.settings.teacher.check_items]
     inputs = {"seeds": [seed.model_dump() for seed in seeds], "task": crew.sheet().model_dump(),
               "teacher": crew.settings.teacher.model}  # fmt: skip
 

@@ -104,7 +104,7 @@ def _batches(crew: Crew, rounds: int) -> Iterator[list[Order]]:
     anything = Weakness(id="", name="", failures=(), lessons=settings.lessons)
     for number in range(1, rounds + 1):
         orders = plan_orders(
-            crew.sheet(), [anything], settings, APART + number, crew.settings.seed, crew.evals.seeds
+            crew.sheet(), [anything], settings, APART + number, crew.settings.seed, crew.evals.for_teacher
         )  # fmt: skip
         size = max(crew.settings.teacher.slots, -(-len(orders) // PARTS))
         yield from (orders[at : at + size] for at in range(0, len(orders), size))

@@ -359,6 +359,17 @@ def test_check_scores_the_teacher_and_estimates(capsys: Any, monkeypatch: pytest
     assert list(tmp_path.glob("*")) == [tmp_path / "cache"] or list(tmp_path.glob("*")) == []
 
 
+def test_check_says_what_leaves_before_it_asks(capsys: Any, refusing_server: str) -> None:
+    there = ["--set", "teacher.model=m", "--set", f"teacher.base_url={refusing_server}", "--set", "mode=select"]
+    assert command_line(["check", "--evals", str(ERRANDS), *there]) == 2
+    told, refused = capsys.readouterr().err.splitlines()
+    assert (
+        told
+        == f"llm2llm: 20 questions of mine, without their answers, go to {refusing_server}; a run sends it text, shop."
+    )
+    assert "401" in refused
+
+
 def _estimated(out: str) -> int:
     """Teacher tokens, as `check` estimates them."""
     return int(out.partition("at most about ")[2].partition(" teacher tokens")[0].replace(",", ""))

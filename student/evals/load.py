@@ -69,10 +69,17 @@ class EvalSet:
     """Whether the items of `select` are seeds, so that rounds have to be compared by cross-fitting."""
     select_before: int = 0
     """How many items `select` would have had; differs from what it has where `cross_fit` is true."""
+    told: tuple[Seed, ...] = ()
+    """The seeds as a teacher may be told them, in order; empty where that is all of them (`student.evals.sending`)."""
 
     @property
     def labels(self) -> tuple[str, ...]:
         return tuple(self.spec.labels)
+
+    @property
+    def for_teacher(self) -> tuple[Seed, ...]:
+        """The seeds as a teacher may be told them."""
+        return self.told or self.seeds
 
     @property
     def hosted(self) -> bool:
@@ -171,14 +178,19 @@ def read_parts(
         spec, _ = read_spec(Path(where.place))
         base = Path(where.place).parent
         _stays_inside(spec, base, where.place)
-    named = spec.source if isinstance(spec.source, dict) else {"": spec.source}
-    places = {part: _address(text, base, f"{where}: ") for part, text in named.items()}
+    places = places_of(spec, base, str(where))
     for place in places.values():
         allowed(place, allow_code)
     if all(place.kind in ("file", "hub") for place in places.values()):
         check_choices(spec, str(where))
         check_mapping(spec, str(where))
     return _read(spec, places, str(where), on_progress or (lambda done, total: None), on_trouble)
+
+
+def places_of(spec: EvalSpec, base: Path, where: str) -> dict[str, Address]:
+    """Where each part of the source lies. `base`: what relative paths are below; `where`: the file they stand in. Raises EvalError."""
+    named = spec.source if isinstance(spec.source, dict) else {"": spec.source}
+    return {part: _address(text, base, f"{where}: ") for part, text in named.items()}
 
 
 def _address(text: str, folder: Path, where: str) -> Address:
@@ -217,7 +229,7 @@ def _read(
         return Loaded(found.spec, found.parts, found.dropped, print_of, where, found.host)
     parts, dropped = Parts(), Counter[str]()
     for part, place in places.items():
-        found, lost = read_items(spec, place, _hub_parts(spec) if not part else (), on_progress, on_trouble)
+        found, lost = read_items(spec, place, hub_parts(spec) if not part else (), on_progress, on_trouble)
         if not part:
             parts |= found
         elif len(found) == 1:
@@ -248,7 +260,7 @@ def _one_name_each(parts: Parts, where: str) -> None:
                 )
 
 
-def _hub_parts(spec: EvalSpec) -> tuple[str, ...]:
+def hub_parts(spec: EvalSpec) -> tuple[str, ...]:
     """The splits of a hub dataset that are wanted."""
     return tuple(dict.fromkeys(part.source for part in spec.splits.values() if isinstance(part, Part)))
 
