@@ -121,7 +121,13 @@ def _padded(backbone: Any, layout: Layout, name: str, values: torch.Tensor) -> t
 
 
 def _alike(one: torch.Tensor, other: torch.Tensor) -> bool:
-    return torch.allclose(one.float(), other.float(), rtol=1e-2, atol=1e-2)
+    """Whether two ways to the same states differ by no more than rounding does.
+
+    Measured on all of them together: in bfloat16 single numbers differ by more than 1 % as soon as sums are added up in another order,
+    while rows that see each other's tokens, the mistake that is looked for, put the whole a third of its length apart and more.
+    """
+    slack = 1e-3 if one.dtype == torch.float32 else 0.1
+    return float((one.float() - other.float()).norm()) <= slack * float(one.float().norm())
 
 
 def pad_left(rows: Sequence[Sequence[int]], fill: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:

@@ -50,7 +50,8 @@ def probe() -> Machine:
     """
     threads = _cores()
     if torch.cuda.is_available():
-        dtype = "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+        # Older cards only imitate bfloat16, more slowly than they compute in float32.
+        dtype = "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
         return Machine(device="cuda", dtype=dtype, threads=threads, gflops=0.0, fused_from=0)
     torch.set_num_threads(threads)
     speeds = {dtype: gemm_gflops(getattr(torch, dtype)) for dtype in ("float32", "bfloat16")}
@@ -79,14 +80,24 @@ def _cores() -> int:
     return max(1, joblib.cpu_count())
 
 
-def gemm_gflops(dtype: torch.dtype, repeats: int = 12) -> float:
-    left, right = torch.randn(512, 576).to(dtype), torch.randn(576, 1536).to(dtype)
-    best = float("inf")
+def gemm_gflops(dtype: torch.dtype, repeats: int = 12, device: str = "cpu") -> float:
+    """The best rate of a matrix product in GFLOP/s: of a small model's size on a CPU, of a size that fills the card on a GPU.
+
+    Stops after two seconds, with fewer repeats: a CPU without instructions for bfloat16 takes half a second for each.
+    """
+    rows, inner, columns = (512, 576, 1536) if device == "cpu" else (8192, 8192, 8192)
+    left = torch.randn(rows, inner, device=device).to(dtype)
+    right = torch.randn(inner, columns, device=device).to(dtype)
+    best, began = float("inf"), time.perf_counter()
     for _ in range(repeats):
         start = time.perf_counter()
         torch.matmul(left, right)
+        if device != "cpu":
+            torch.cuda.synchronize()
         best = min(best, time.perf_counter() - start)
-    return 2 * 512 * 576 * 1536 / best / 1e9
+        if time.perf_counter() - began > 2:
+            break
+    return 2 * rows * inner * columns / best / 1e9
 
 
 def load(source: str, machine: Machine, cache: Path, four_bit: bool = False) -> tuple[Any, Any]:
@@ -94,6 +105,11 @@ def load(source: str, machine: Machine, cache: Path, four_bit: bool = False) -> 
 
     Raises StudentError when the source is not there, is damaged, or is not a causal language model in safetensors.
     """
+    if machine.device == "cuda" and not torch.cuda.is_available():
+        raise StudentError(
+            "This was begun on a GPU, and there is none here. Go on where the GPU is, or start another run. To go on here all the same, "
+            "delete machine.json in the run's folder: what the GPU computed is then computed again."
+        )
     place, quantised = _place(source, cache), _four_bits(machine) if four_bit else None
     try:
         tokenizer = AutoTokenizer.from_pretrained(place)

@@ -48,15 +48,20 @@ class Layout:
         return sum(self.lengths)
 
     @cached_property
+    def _places(self) -> torch.Tensor:
+        """As `positions`, on the CPU: nobody waits for a GPU to lay rows out."""
+        return torch.cat([torch.arange(length) for length in self.lengths])
+
+    @cached_property
     def positions(self) -> torch.Tensor:
         """[tokens] each token's place in its row."""
-        return torch.cat([torch.arange(length) for length in self.lengths]).to(self.device)
+        return self._places.to(self.device)
 
     @cached_property
     def cells(self) -> torch.Tensor:
         """[tokens] each token's place in the grid, read row by row."""
         starts = torch.arange(len(self.lengths)) * self.width
-        return (self.positions.cpu() + torch.repeat_interleave(starts, torch.tensor(self.lengths))).to(self.device)
+        return (self._places + torch.repeat_interleave(starts, torch.tensor(self.lengths))).to(self.device)
 
     @cached_property
     def ends(self) -> tuple[int, ...]:

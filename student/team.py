@@ -24,6 +24,7 @@ class Team:
 
     def __init__(self) -> None:
         self.peers, self.local = Alone(), 1
+        self._line: Any = None
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             self._join()
 
@@ -33,6 +34,8 @@ class Team:
 
         state = PartialState(cpu=not torch.cuda.is_available(), timeout=WAITING)
         self.peers = Group(state.process_index, state.num_processes)
+        # What is told goes through processors alone: a GPU that waits for the next job would be busy with waiting.
+        self._line = torch.distributed.new_group(backend="gloo", timeout=WAITING)
         self.local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
     @property
@@ -46,7 +49,7 @@ class Team:
             import torch
 
             box = [value]
-            torch.distributed.broadcast_object_list(box, src=0)
+            torch.distributed.broadcast_object_list(box, src=0, group=self._line)
             return box[0]
         return value
 
@@ -65,7 +68,7 @@ class Team:
         if isinstance(self.peers, Group):
             import torch
 
-            torch.distributed.barrier()
+            torch.distributed.barrier(group=self._line)
 
     def together(self, values: Sequence[Any], work: Callable[[list[Any]], list[Any]]) -> list[Any]:
         """One result per value, in order; each process works on its share."""
@@ -75,7 +78,8 @@ class Team:
 
         shares: list[list[Any]] = [[] for _ in range(self.peers.count)]
         mine = self.peers.share(range(len(values)))
-        torch.distributed.all_gather_object(shares, work([values[at] for at in mine]) if mine else [])
+        done = work([values[at] for at in mine]) if mine else []
+        torch.distributed.all_gather_object(shares, done, group=self._line)
         results: list[Any] = [None] * len(values)
         for rank, share in enumerate(shares):
             results[rank :: self.peers.count] = share

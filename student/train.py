@@ -134,7 +134,7 @@ class _Fitting:
         loss = self.steps.gradient(mine, labels) if mine else 0.0
         self.peers.add(self.optimiser.gather())
         self.optimiser.step()
-        loss = float(self.peers.add(torch.tensor(loss)))
+        loss = float(self.peers.add(torch.tensor(loss, device=self.optimiser.flat.device)))
         self.losses.append(loss)
         self.tokens += sum(len(self.encoded[row].ids) for row in rows)
         return loss

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from student.choices import score_choices
 from student.errors import StudentError
 from student.full import FullStudent, student_of
 from student.lora import Student
-from student.models import TINY, Machine, load
+from student.models import TINY, Machine, load, probe
 from student.prompting import Ask
 from student.records import Example, Question
 from student.settings import Lora, TrainSettings
@@ -92,3 +93,21 @@ def test_rank_stabilised_updates_are_scaled_by_the_root_of_the_rank(make: Any) -
 def test_a_base_in_four_bits_needs_a_gpu(tmp_path: Path) -> None:
     with pytest.raises(StudentError, match="needs a GPU"):
         load(TINY, CPU, tmp_path, four_bit=True)
+
+
+def test_a_card_that_only_imitates_bfloat16_is_asked_for_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As torch answers about cards before Ampere: yes, where imitation counts."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
+    assert probe().dtype == "float32"
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: True)
+    assert probe().model_dump() == {**CPU.model_dump(), "device": "cuda", "dtype": "bfloat16", "fused_from": 0,
+                                    "threads": probe().threads}  # fmt: skip
+
+
+def test_a_run_that_was_begun_on_a_gpu_says_so_where_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(StudentError, match="begun on a GPU, and there is none here"):
+        load(TINY, CPU.model_copy(update={"device": "cuda"}), tmp_path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,12 +25,12 @@ from student.lora import Student
 from student.models import TINY, Machine, load
 from student.optimiser import Optimiser
 from student.packed import in_line, layout_of
-from student.peers import Group
+from student.peers import Alone, Group
 from student.prompting import Ask, Prompter, shared_prefix
 from student.records import Example, Question
 from student.settings import Lora, TrainSettings
 from student.step import Steps
-from student.train import OnStep, TrainResult, split_off, train
+from student.train import OnStep, TrainResult, _Fitting, split_off, train
 from student.writing import write_answers
 
 CPU = Machine(device="cpu", dtype="float32", threads=1, gflops=0.0)
@@ -409,6 +410,42 @@ def test_a_model_with_an_attention_of_its_own_is_run_padded(tiny: Student, monke
         assert torch.allclose(line, runner.hidden(batch_of(rows, tiny)), atol=1e-5)
 
 
+@pytest.mark.parametrize("fused_from", [0, 1000])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_rounding_is_no_reason_to_run_padded(
+    tmp_path_factory: pytest.TempPathFactory, dtype: str, fused_from: int
+) -> None:
+    """In bfloat16, which a GPU computes in, another order of a sum changes single numbers by more than 1 %."""
+    machine = CPU.model_copy(update={"dtype": dtype})
+    base, tokenizer = load(TINY, machine, tmp_path_factory.getbasetemp() / "students")
+    student = Student(base, tokenizer, Lora(rank=4, layers=0.5))
+    student.fused_from = fused_from
+    for row in unlike(student, 24)[3::5]:
+        runner = Runner(student, row)
+        assert runner.in_line and runner.in_parts
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_rows_that_see_each_other_are_found_out(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, dtype: str
+) -> None:
+    """A model that says it looks its attention up, and computes its own."""
+    machine = CPU.model_copy(update={"dtype": dtype})
+    base, tokenizer = load(TINY, machine, tmp_path_factory.getbasetemp() / "students")
+    attend, config = base.model.layers[0].self_attn.forward, base.config
+
+    def by_itself(*arguments: Any, **named: Any) -> Any:
+        before, config._attn_implementation = config._attn_implementation, "eager"
+        try:
+            return attend(*arguments, **named)
+        finally:
+            config._attn_implementation = before
+
+    monkeypatch.setattr(base.model.layers[0].self_attn, "forward", by_itself)
+    student = Student(base, tokenizer, Lora(rank=4))
+    assert not Runner(student, unlike(student)[-1]).in_line
+
+
 def test_the_fused_update_is_the_library_s(tiny: Student) -> None:
     """Outputs and gradients of one LoRA layer, ours beside PEFT's own forward."""
     tiny.reset(5)
@@ -523,6 +560,24 @@ def test_training_stops_when_the_watched_loss_falls_no_more(tiny: Student) -> No
     rows = list(range(len(encoded)))
     steps = Steps(tiny, encoded, Features(tiny, encoded, rows, 512), 512)
     assert steps.loss(rows) == pytest.approx(result.watched_loss, abs=1e-5)
+
+
+def test_what_processes_add_up_lies_where_the_student_is(make: Any) -> None:
+    """GPUs add up what lies on GPUs, and refuse the rest; `meta` stands in for one."""
+    student, devices = make(1.0), set[str]()
+
+    class Watching(Alone):
+        def add(self, values: torch.Tensor) -> torch.Tensor:
+            devices.add(values.device.type)
+            return torch.zeros(()) if values.device.type == "meta" else values
+
+    encoded, _ = encode(student.tokenizer, ASK, EXAMPLES, 1024)
+    fitting = _Fitting(student, encoded, len(encoded), SETTINGS, 1, Watching())
+    fitting.steps.gradient = lambda rows, labels: 0.5  # type: ignore[method-assign]
+    flat = torch.empty(3, device="meta")
+    fitting.optimiser = SimpleNamespace(gather=lambda: flat, step=lambda: None, flat=flat)  # type: ignore[assignment]
+    fitting._step([0, 1])
+    assert devices == {"meta"}
 
 
 def test_processes_that_share_a_step_add_their_gradients_up(tiny: Student) -> None:
