@@ -3,7 +3,7 @@
 #   make demo      run the quickstart recipe with the built-in models
 #   make test      the whole test suite, the real models included
 #   make check     lint, types, import rules and the fast tests: run before a commit
-#   make bench     how close to the machine: an hour of measurements; they print numbers and never fail on a clock
+#   make bench     how close to the machine: twenty minutes of measurements, with WHOLE=1 over an hour; none fails on a clock
 #   make evidence  what the claims in docs/evidence.md rest on: many hours, resumable
 #                  both take DATA=folder, with trec, snips, sst2 and gsm8k as docs/evals.md has them; without it the built-in tickets
 #   make install   only the environment in .venv (PYTHON=python3.12 chooses another interpreter)
@@ -43,8 +43,9 @@ fast: $(READY)
 	$(BIN)/python -m pytest -m "not real" -n 2
 
 bench: $(READY)
-	set -e; for name in peak round curate scorers; do echo "== $$name"; $(BIN)/python tests/bench/$$name.py; done
-	set -e; for name in train examine memory scale; do echo "== $$name"; $(BIN)/python tests/bench/$$name.py $(DATA); done
+	set -e; for name in peak gpu round scorers; do echo "== $$name"; $(BIN)/python tests/bench/$$name.py; done
+	@echo "== curate"; $(BIN)/python tests/bench/curate.py $(if $(WHOLE),,10000 20000)
+	set -e; for name in train examine memory scale; do echo "== $$name"; $(BIN)/python tests/bench/$$name.py $(DATA) $(if $(WHOLE),--whole); done
 
 evidence: $(READY)
 	$(BIN)/python tests/bench/claims.py

@@ -13,14 +13,14 @@ Share of peak, for choices: the arithmetic of the tokens that went through the d
 shared beginning once, padding and attention not counted) and of the head where it runs (2 x its parameters x positions), over the
 GEMM rate. HFLM's tokens a second would be more: it reads a prompt once per choice.
 
-    python tests/bench/examine.py [FOLDER]     with FOLDER/{trec,gsm8k}/test.jsonl, else the quickstart's tickets; 4 minutes
+    python tests/bench/examine.py [FOLDER] [--whole]     with FOLDER/{trec,gsm8k}/test.jsonl, else the quickstart's tickets; four
+                                                         minutes, with --whole twice as many items, more batch sizes, and ten
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,6 +28,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import asked
 import torch
 
 from agent.builtin import cache_folder, pull
@@ -41,15 +42,20 @@ from student.records import Question
 from student.settings import Lora
 from student.writing import write_answers
 
-REPEATS, SIZES = 3, (1, 8, 16, 32, 64)
-PICKED, WRITTEN, NEW_TOKENS = 120, 48, 128
+REPEATS = 3
+SIZES, PICKED, WRITTEN = ((1, 8, 16, 32, 64), 120, 48) if asked.whole() else ((8, 16, 24), 60, 24)
+"""Batch sizes the other side is tried at, questions with choices, and open ones."""
+NEW_TOKENS = 128
+TRIED_TOKENS = NEW_TOKENS if asked.whole() else 32
+"""Tokens of an answer while the other side's best batch size is looked for."""
 LABELS = ("ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM")
 Work = Callable[[], Any]
 
 
 def read(name: str, column: str) -> list[str]:
     """A column of a test file in the folder that was named; nothing without one."""
-    file = Path(sys.argv[1]) / name / "test.jsonl" if sys.argv[1:] else Path()
+    folder = asked.folder()
+    file = folder / name / "test.jsonl" if folder else Path()
     lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
     return [json.loads(line)[column] for line in lines]
 
@@ -86,22 +92,22 @@ class Harness:
     def score(self, ask: Ask, questions: Sequence[Question], size: int) -> list[list[float]]:
         """The log-likelihood of each question's choices."""
         self.lm.batch_size_per_gpu = size
-        asked = [(ask.text(one.prompt), ask.join + choice) for one in questions for choice in one.choices]
-        found = iter(self.lm.loglikelihood(_instances("loglikelihood", asked), disable_tqdm=True))
+        wanted = [(ask.text(one.prompt), ask.join + choice) for one in questions for choice in one.choices]
+        found = iter(self.lm.loglikelihood(_instances("loglikelihood", wanted), disable_tqdm=True))
         return [[next(found)[0] for _ in one.choices] for one in questions]
 
-    def write(self, ask: Ask, questions: Sequence[Question], size: int) -> list[str]:
+    def write(self, ask: Ask, questions: Sequence[Question], size: int, most: int = NEW_TOKENS) -> list[str]:
         """The answer to each question."""
         self.lm.batch_size_per_gpu = size
-        until = {"until": [*ask.stop], "max_gen_toks": NEW_TOKENS, "do_sample": False}
-        asked = [(ask.text(one.prompt), until) for one in questions]
-        return self.lm.generate_until(_instances("generate_until", asked), disable_tqdm=True)
+        until = {"until": [*ask.stop], "max_gen_toks": most, "do_sample": False}
+        wanted = [(ask.text(one.prompt), until) for one in questions]
+        return self.lm.generate_until(_instances("generate_until", wanted), disable_tqdm=True)
 
 
-def _instances(kind: Any, asked: Sequence[Any]) -> list[Any]:
+def _instances(kind: Any, wanted: Sequence[Any]) -> list[Any]:
     from lm_eval.api.instance import Instance
 
-    return [Instance(kind, {}, arguments, at) for at, arguments in enumerate(asked)]
+    return [Instance(kind, {}, arguments, at) for at, arguments in enumerate(wanted)]
 
 
 def seconds(work: Work) -> tuple[float, Any]:
@@ -144,7 +150,7 @@ def turns(ours: Work, theirs: Work, machine: Machine) -> Turns:
     said: tuple[Any, Any] = (None, None)
     for _ in range(REPEATS):
         took, first = seconds(ours)
-        rates.append(sustained(getattr(torch, machine.dtype)))
+        rates.append(sustained(machine))
         longer, second = seconds(theirs)
         said = first, second
         mine.append(took)
@@ -153,11 +159,14 @@ def turns(ours: Work, theirs: Work, machine: Machine) -> Turns:
     return Turns(median(mine), median(other), ratio, said, median(rates))
 
 
-def sustained(dtype: torch.dtype) -> float:
+def sustained(machine: Machine) -> float:
     """The rate of matrix products of a decoder layer's size, GFLOP/s, with whatever else the machine is doing."""
-    left, right, done, start = torch.randn(512, 576).to(dtype), torch.randn(576, 1536).to(dtype), 0, time.perf_counter()
+    how: Any = {"dtype": getattr(torch, machine.dtype), "device": machine.device}
+    left, right, done, start = torch.randn(512, 576).to(**how), torch.randn(576, 1536).to(**how), 0, time.perf_counter()
     while time.perf_counter() - start < 1.5:
         torch.matmul(left, right)
+        if machine.device == "cuda":
+            torch.cuda.synchronize()
         done += 1
     return 2 * 512 * 576 * 1536 * done / (time.perf_counter() - start) / 1e9
 
@@ -194,9 +203,9 @@ def picking(student: Student, harness: Harness, machine: Machine, ask: Ask, ques
     size, tried = best_size(lambda some, size: harness.score(ask, some, size), questions, 10)
     ours: Work = lambda: score_choices(student, ask, questions, lambda *_: None)  # noqa: E731
     flops, tokens = arithmetic(student, ours)
-    peak = gemm_gflops(getattr(torch, machine.dtype), 60)
+    peak = gemm_gflops(getattr(torch, machine.dtype), 60, machine.device)
     found = turns(ours, lambda: harness.score(ask, questions, size), machine)
-    peak = max(peak, gemm_gflops(getattr(torch, machine.dtype), 60))
+    peak = max(peak, gemm_gflops(getattr(torch, machine.dtype), 60, machine.device))
     pairs = list(zip(*found.said, strict=True))
     apart = max(abs(a - b) for one, two in pairs for a, b in zip(one.values, two, strict=True))
     same = sum(one.best() == max(range(len(two)), key=two.__getitem__) for one, two in pairs)
@@ -216,7 +225,7 @@ def picking(student: Student, harness: Harness, machine: Machine, ask: Ask, ques
 
 def writing(student: Student, harness: Harness, machine: Machine, ask: Ask, questions: list[Question]) -> None:
     """Measure written answers."""
-    size, tried = best_size(lambda some, size: harness.write(ask, some, size), questions, 2)
+    size, tried = best_size(lambda some, size: harness.write(ask, some, size, TRIED_TOKENS), questions, 2)
     ours: Work = lambda: write_answers(student, ask, questions, NEW_TOKENS, lambda *_: None)  # noqa: E731
     found = turns(ours, lambda: harness.write(ask, questions, size), machine)
     written, expected = found.said

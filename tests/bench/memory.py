@@ -1,20 +1,22 @@
 """The most memory the student's process takes: loading, training, choices and writing, one after the other in one real child.
 
 The child is the one a run has (`student.worker`), with the built-in student, an adapter on all layers, and the settings as they come:
-200 items learned in one epoch, 500 scored by their labels, 32 answers of 128 tokens written. Its peak is asked of the system
+96 items learned in one epoch, 200 scored by their labels, 64 answers of 128 tokens written, which is as many at once as there ever
+are. More of the same needs no more: a step, a batch and a block of answers are as large as they get. The peak is asked of the system
 (VmHWM) after each piece of work, so the piece that needs most is known. Prints one JSON line and one sentence. Linux only.
 
-    python tests/bench/memory.py [FOLDER]     with FOLDER/trec/*.jsonl, else the quickstart's tickets, repeated; 2 to 4 minutes
+    python tests/bench/memory.py [FOLDER]     with FOLDER/trec/*.jsonl, else the quickstart's tickets, repeated; a minute and a half
 """
 
 from __future__ import annotations
 
 import json
 import re
-import sys
 import tempfile
 import time
 from pathlib import Path
+
+import asked
 
 from agent.builtin import cache_folder, pull
 from student.evals.load import load_evals
@@ -23,15 +25,15 @@ from student.records import Example, Question
 from student.settings import Lora, TrainSettings
 from student.worker import StudentWorker
 
-LEARNED, SCORED, WRITTEN, NEW_TOKENS = 200, 500, 32, 128
+LEARNED, SCORED, WRITTEN, NEW_TOKENS = 96, 200, 64, 128
 MOST_GB = 2.5
 """What it may take."""
 
 
 def rows() -> tuple[Ask, list[tuple[str, str]]]:
     """How to ask, and questions with their labels."""
-    if sys.argv[1:]:
-        file = Path(sys.argv[1]) / "trec" / "train.jsonl"
+    if folder := asked.folder():
+        file = folder / "trec" / "train.jsonl"
         found = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
         return Ask(frame="Question: {question}\nKind of answer:"), [(row["question"], row["label"]) for row in found]
     evals = load_evals(Path("loops/recipes/quickstart/evals.yaml"))
@@ -55,7 +57,7 @@ def main() -> None:
     }  # fmt: skip
     labels = tuple(sorted({answer for _, answer in labelled}))
     learned = [Example(prompt=prompt, answer=answer) for prompt, answer in labelled[:LEARNED]]
-    asked = [prompt for prompt, _ in labelled[LEARNED:]]
+    prompts = [prompt for prompt, _ in labelled[LEARNED:]]
     peaks, began = dict[str, float](), time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         child = StudentWorker(load, Path(folder) / "log", lambda: False)
@@ -72,11 +74,11 @@ def main() -> None:
             settings = TrainSettings(epochs=1, min_steps=1).model_dump()
             child.train(ask, learned, settings, 0, adapter, lambda message: None)
             note("train")
-            picked = [Question(prompt=prompt, choices=labels) for prompt in asked[:SCORED]]
+            picked = [Question(prompt=prompt, choices=labels) for prompt in prompts[:SCORED]]
             child.examine(ask, [*picked], adapter, 0, lambda message: None)
             note("choices")
             child.examine(
-                ask, [Question(prompt=prompt) for prompt in asked[:WRITTEN]], None, NEW_TOKENS, lambda message: None
+                ask, [Question(prompt=prompt) for prompt in prompts[:WRITTEN]], None, NEW_TOKENS, lambda message: None
             )
             note("writing")
         finally:

@@ -27,12 +27,13 @@ def copy_rate() -> float:
 
 if __name__ == "__main__":
     machine = probe()
-    speeds = {name: round(gemm_gflops(getattr(torch, name), 60), 1) for name in ("float32", "bfloat16")}
+    speeds = {name: round(gemm_gflops(getattr(torch, name), 60, machine.device), 1) for name in ("float32", "bfloat16")}
     found = {
         "bench": "peak",
         **speeds,
         "copy_gb_per_s": round(copy_rate(), 1),
         "threads": machine.threads,
+        "device": torch.cuda.get_device_name() if machine.device == "cuda" else "cpu",
         "chosen": machine.dtype,
     }
     print(json.dumps(found))

@@ -1,10 +1,11 @@
 """How many answers a second each scorer judges, on answers of the length a small student writes.
 
-Prints one line a scorer. The maths process is measured once it has started; half of its questions need sympy.
+Prints one JSON line a scorer and one sentence. The maths process is measured once it has started; half of its questions need sympy.
 """
 
 from __future__ import annotations
 
+import json
 import random
 import time
 
@@ -22,22 +23,39 @@ def rows(count: int) -> list[tuple[str, str]]:
     return pairs
 
 
-def measure(name: str, pairs: list[tuple[str, str]]) -> str:
-    """One line: the scorer, how many, how long."""
+def measure(name: str, pairs: list[tuple[str, str]]) -> float:
+    """Answers a second of one scorer; prints its line."""
     score = make_scorer(ScorerSpec.model_validate(name))
     score(*pairs[0])
     start = time.perf_counter()
     right = sum(score(expected, output) == 1 for expected, output in pairs)
     seconds = time.perf_counter() - start
-    return f"{name:<12} {len(pairs):>7,} answers in {seconds:6.2f} s, {len(pairs) / seconds:>9,.0f} a second, {right:,} right"
+    speed = len(pairs) / seconds
+    found = {
+        "scorer": name,
+        "answers": len(pairs),
+        "seconds": round(seconds, 2),
+        "a_second": round(speed),
+        "right": right,
+    }
+    print(json.dumps({"bench": "scorers", **found}), flush=True)
+    return speed
 
 
-if __name__ == "__main__":
-    plain = rows(200_000)
-    for scorer in ("exact", "number", "normalised", "contains", "f1"):
-        print(measure(scorer, plain))
+def main() -> None:
+    """Every scorer that looks at text."""
+    plain = rows(100_000)
     records = [
         (f'{{"a": {at}, "b": "x y"}}', f'Here:\n```json\n{{"b": "X y", "a": {at}.0}}\n```') for at in range(20_000)
     ]
-    print(measure("json", records))
-    print(measure("math", [(f"x^2+{at}x", f"so $x(x+{at})$" if at % 2 else f"x^2+{at}x") for at in range(200)]))
+    sums = [(f"x^2+{at}x", f"so $x(x+{at})$" if at % 2 else f"x^2+{at}x") for at in range(200)]
+    pairs = dict.fromkeys(("exact", "number", "normalised", "contains", "f1"), plain) | {"json": records, "math": sums}
+    speeds = {name: measure(name, some) for name, some in pairs.items()}
+    slowest = sorted(speeds, key=lambda name: speeds[name])[:2]
+    print(
+        f"The slowest scorers judge {' and '.join(f'{speeds[name]:,.0f} ({name})' for name in slowest)} answers a second."
+    )
+
+
+if __name__ == "__main__":
+    main()
