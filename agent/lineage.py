@@ -22,6 +22,8 @@ from teacher.witnesses import Witness
 
 __all__ = ["Trail", "failure", "lesson", "parts", "read_trail", "rejected", "weaknesses"]
 
+EXAMPLE = 60
+"""Cells of one text of a failure in the table of weaknesses."""
 EXAMPLES = 2
 """Rejected candidates shown for each reason."""
 SHORT = 8
@@ -149,7 +151,10 @@ def _flip(trail: Trail, seed: str) -> str:
 
 
 def weaknesses(trail: Trail) -> RenderableType:
-    """Every weakness of every round: its failures, its lessons, and how many failures were right when last mined."""
+    """Every weakness of every round: its failures, its lessons, and how many failures were right when last mined.
+
+    Below each stand the student's typical wrong move, where it is known, and one of the failures.
+    """
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("weakness", overflow="fold")
     for name in ("failures", "asked", "accepted", "flipped later"):
@@ -158,8 +163,19 @@ def weaknesses(trail: Trail) -> RenderableType:
         for one in at.weaknesses:
             accepted = sum(each.weakness_id == one.id for each in at.lessons.values())
             counts = [len(one.failures), one.lessons, accepted, _flipped(trail, at, one)]
-            table.add_row(Text(safe(f"{one.id}  {one.name}")), *(Text(str(count)) for count in counts))
+            table.add_row(_named(one), *(Text(str(count)) for count in counts))
     return table if table.rows else Text("No weakness has been named yet.")
+
+
+def _named(one: Weakness) -> Text:
+    lines = [f"it {one.wrong_move}"] if one.wrong_move.startswith("says ") else [one.wrong_move] * bool(one.wrong_move)
+    first = one.failures[0]
+    said = (
+        "barely right" if first.barely else f"the student said {clip(safe(first.wrong_answer), EXAMPLE) or 'nothing'}"
+    )
+    lines.append(f"{clip(safe(first.seed.prompt), EXAMPLE)} -> {clip(safe(first.seed.answer), EXAMPLE)}; {said}")
+    below = "".join(f"\n{' ' * len(one.id)}  {safe(line)}" for line in lines)
+    return Text(safe(f"{one.id}  {one.name}")).append(below, style="dim")
 
 
 def _flipped(trail: Trail, at: Round, one: Weakness) -> str:

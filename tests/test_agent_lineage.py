@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from agent.trail import Trail, read_trail
 from loops.run_folder import RunError, RunFolder
 from student.records import Attempt, Candidate, Failure, Lesson, Seed, Verdict, Weakness, write_json, write_records
 from teacher.ledger import Budget, Ledger
+from teacher.prompts import every_prompt
+from teacher.prompts import version as version_of
 from teacher.requests import Message, Reply, Request
 
 LABELS = ("billing", "access")
@@ -171,7 +175,17 @@ def test_weaknesses_are_counted_with_what_came_of_them(trail: Trail) -> None:
     (line,) = [line for line in text_of(lineage.weaknesses(trail)).splitlines() if "001-01" in line]
     assert line.split()[-6:] == ["2", "6", "2", "1", "of", "2"]
     first = Trail(trail.folder, trail.rounds[:1])
-    assert text_of(lineage.weaknesses(first)).split()[-1] == "-"
+    (line,) = [line for line in text_of(lineage.weaknesses(first)).splitlines() if "001-01" in line]
+    assert line.split()[-1] == "-"
+
+
+def test_a_weakness_shows_the_wrong_move_and_a_failure(trail: Trail) -> None:
+    told = text_of(lineage.weaknesses(trail))
+    failed = trail.rounds[0].weaknesses[0].failures[0].seed
+    assert f"{failed.prompt} -> billing; the student said access" in told and "drops the unit" not in told
+    weak = trail.rounds[0].weaknesses[0].model_copy(update={"wrong_move": "drops the unit"})
+    named = Trail(trail.folder, [replace(trail.rounds[0], weaknesses=[weak])])
+    assert "drops the unit" in text_of(lineage.weaknesses(named))
 
 
 def test_rejected_candidates_are_counted_by_reason_and_strategy_with_examples(trail: Trail) -> None:
@@ -249,6 +263,22 @@ def test_show_tells_of_a_runs_lessons(errands: Path, capsys: Any, monkeypatch: A
     verdicts = [json.loads(line) for line in (errands / "rounds/001/verdicts.jsonl").read_text().splitlines()]
     for reason in {row["reason"] for row in verdicts if not row["accepted"]}:
         assert f"{reason} {sum(row['reason'] == reason for row in verdicts)}" in counted
+
+
+def test_prompts_are_shown_with_their_hash_and_where_the_run_had_others(
+    errands: Path, tmp_path: Path, capsys: Any
+) -> None:
+    told = show(errands, capsys, "--prompts")
+    assert all(f"--- {name} ({version})\n" in told for name, version, _ in every_prompt())
+    run = tmp_path / "errands-1"
+    shutil.copytree(errands, run)
+    lines = (run / "events.jsonl").read_text()
+    (run / "events.jsonl").write_text(
+        lines.replace(f'"contrast_label": "{version_of("contrast_label")}"', '"contrast_label": "0badc0de"')
+    )
+    told = show(run, capsys, "--prompts")
+    assert f"contrast_label ({version_of('contrast_label')}; the run had another, 0badc0de" in told
+    assert told.count("the run had another") == 1
 
 
 def test_an_unknown_id_is_one_paragraph(errands: Path, capsys: Any) -> None:

@@ -11,7 +11,14 @@ import pytest
 from markdown_it import MarkdownIt
 from report_runs import SECTIONS, made_run, report
 
+from agent.report.about_data import the_data
+from agent.report.document import Table
+from agent.report.gather import facts_of
 from agent.report.markdown import code
+from agent.report.words import NOTHING
+from agent.tables import UNKNOWN
+from loops.run_folder import RunFolder
+from teacher.book import Totals
 
 HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 
@@ -174,3 +181,17 @@ def test_any_text_survives_a_code_span(text: str) -> None:
 
 def test_text_without_anything_visible_leaves_a_dash() -> None:
     assert code(" \u200b\x07") == "–"
+
+
+def test_each_strategy_says_what_an_accepted_lesson_cost(run: Path) -> None:
+    facts = facts_of(RunFolder(run))
+    nothing = dict.fromkeys(Totals.model_fields, 0)
+    spent = {"contrast": Totals.model_validate({**nothing, "tokens": 12_000, "seconds": 60.0, "money": None})}
+    known = facts.model_copy(update={"cost": facts.cost.model_copy(update={"by_strategy": spent})})
+    (table,) = [one for one in the_data(known).blocks if isinstance(one, Table) and one.title == "By strategy"]
+    accepted = sum(one.teaching.strategies["contrast"][1] for one in facts.rounds if one.teaching)
+    rows = {"".join(map(str, line[0])): ["".join(map(str, cell)) for cell in line] for line in table.rows}
+    (contrast,) = [cells for name, cells in rows.items() if "contrast" in name]
+    assert contrast[4:6] == [f"{12_000 / accepted:,.0f}", UNKNOWN]
+    (errors,) = [cells for name, cells in rows.items() if "errors" in name]
+    assert errors[4:] == [NOTHING] * 3, "nobody was asked"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from agent.report.charts import bars, stacks
 from agent.report.document import (
@@ -23,8 +23,9 @@ from agent.report.document import (
     says,
 )
 from agent.report.facts import Facts, Round, Teaching, Text
-from agent.report.words import CI, NOTHING, accuracy, more, right
+from agent.report.words import CI, NOTHING, accuracy, more, right, rounded, seconds
 from agent.tables import percent, plural
+from teacher.book import Totals
 
 CHARTED, LISTED = 12, 40
 """Reasons in the chart and in the table."""
@@ -46,7 +47,13 @@ def the_data(facts: Facts) -> Section:
         _candidates(taught),
         *_rejected(taught),
     ]
-    blocks += [_strategies(taught), *_variety(taught), *_witnesses(taught), *_reviews(taught), *_examples(facts)]
+    blocks += [
+        _strategies(taught, facts.cost.by_strategy),
+        *_variety(taught),
+        *_witnesses(taught),
+        *_reviews(taught),
+        *_examples(facts),
+    ]
     return Section("data", "The data", tuple(blocks))
 
 
@@ -118,17 +125,33 @@ def _rejected(taught: Taught) -> Iterator[Block]:
     )  # fmt: skip
 
 
-def _strategies(taught: Taught) -> Table:
+def _strategies(taught: Taught, spent: Mapping[str, Totals]) -> Table:
+    """What each strategy brought, and what writing and checking took for each lesson that was accepted."""
     written, accepted = Counter[str](), Counter[str]()
     for _, each in taught:
         for name, (came, kept) in each.strategies.items():
             written[name] += came
             accepted[name] += kept
     rows = [
-        row(named(name), f"{n:,}", f"{accepted[name]:,}", percent(accepted[name] / n))
+        row(
+            named(name),
+            f"{n:,}",
+            f"{accepted[name]:,}",
+            percent(accepted[name] / n),
+            *_each(spent.get(name), accepted[name]),
+        )
         for name, n in written.most_common()
     ]
-    return Table("By strategy", ("strategy", "written", "accepted", "share"), tuple(rows))
+    columns = ("strategy", "written", "accepted", "share", "tokens for each accepted", "money", "in flight")
+    return Table("By strategy", columns, tuple(rows))
+
+
+def _each(spent: Totals | None, accepted: int) -> tuple[str, str, str]:
+    """Tokens, money and time for each accepted lesson; nothing where none was, or no teacher was asked."""
+    if spent is None or not accepted:
+        return NOTHING, NOTHING, NOTHING
+    money = spent.money / accepted if spent.money is not None else None
+    return rounded(spent.tokens / accepted), rounded(money), seconds(spent.seconds / accepted)
 
 
 def _variety(taught: Taught) -> Iterator[Block]:
