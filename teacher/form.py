@@ -18,6 +18,11 @@ _TOKEN = re.compile(
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
+_OURS = re.compile(
+    r"(?:the |a |an |new |real |right |wrong |correct )*(?:questions?|answers?|items?|texts?|lessons?|choices?|examples?|none|null|n/a)"
+)
+"""What stands where an item should when a small teacher repeats the form it was shown and not its content."""
+
 
 def form(candidate: Candidate) -> Verdict | None:
     """The verdict on a candidate of the wrong form; None for one of the right form."""
@@ -28,9 +33,19 @@ def form(candidate: Candidate) -> Verdict | None:
             return reject(candidate, "control-token", found.group())
         if _CONTROL.search(text):
             return reject(candidate, "control-character")
+    if said := _echo(candidate):
+        return reject(candidate, "echo", said)
     if candidate.choices and candidate.answer not in candidate.choices:
         return reject(candidate, "not-a-label", candidate.answer)
     return None
+
+
+def _echo(candidate: Candidate) -> str:
+    """A question that is nothing but a word of the request: a label, or the name of a field. Empty where it is a question."""
+    said = candidate.prompt.strip(" \t\n.,;…:\"'`{}[]()<>")
+    plain = said.replace("_", " ").casefold()
+    labels = {choice.casefold() for choice in candidate.choices}
+    return said if plain in labels or _OURS.fullmatch(plain) else ""
 
 
 class Lengths:

@@ -77,6 +77,18 @@ def test_each_check_gives_its_reason(prompt: str, answer: str, expected: str) ->
 
 
 @pytest.mark.parametrize(
+    "prompt", ["right_answer", "Printer", "real_questions", "new text", '"new text",', "...", "<question>"]
+)
+def test_a_word_of_the_request_is_no_question(prompt: str) -> None:
+    assert reason(prompt) in ("echo", "too-short")
+
+
+@pytest.mark.parametrize("prompt", ["Question the printer bill", "no answer from support", "texts arrive twice"])
+def test_a_short_question_that_has_such_words_stays(prompt: str) -> None:
+    assert reason(prompt) == "accepted"
+
+
+@pytest.mark.parametrize(
     "token",
     ["<|im_end|>", "<|im_start|>system", "<|end|>", "<|eot_id|>", "</s>", "<s>", "[INST]", "[/INST]", "<<SYS>>",
      "<start_of_turn>", "<end_of_turn>", "<bos>", "<eos>", "<pad>", "<unk>", "<|ENDOFTEXT|>"],
