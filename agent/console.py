@@ -122,11 +122,14 @@ class JsonLines:
 
 
 class PlainLines:
-    """One line per thing worth knowing: `round 1  generate  40/60 lessons  eta 0:35`."""
+    """One line per thing worth knowing: `round 1  generate  40/60 lessons  eta 0:35`.
 
-    def __init__(self, pipe: Pipe | None = None, clock: Callable[[], float] = time.time) -> None:
+    A line is said once and stays, so its now is the time of its event: the same events give the same lines on any day.
+    """
+
+    def __init__(self, pipe: Pipe | None = None) -> None:
         self.pipe = pipe or Pipe(sys.stdout)
-        self.view = RunView(clock)
+        self.view = RunView(lambda: self.view.last_time)
         self._said: dict[str, tuple[float, float]] = {}  # by verb: share and time of its last line
 
     def __call__(self, event: Event, /) -> None:

@@ -30,6 +30,11 @@ def sample() -> list[Event]:
     return list(read_events(SAMPLE))
 
 
+def seen(events: list[Event]) -> RunView:
+    """What a screen knows at the moment of the last of these events, whatever the day."""
+    return RunView(lambda: events[-1]["time"]).replay(events)
+
+
 def hostile(value: object) -> Any:
     """Every text of an event, made hostile."""
     return f"{HOSTILE} {value}" * 8 if isinstance(value, str) else value
@@ -65,7 +70,7 @@ def test_clip_counts_cells_not_characters(width: int):
 @pytest.mark.parametrize(("width", "height"), SIZES)
 @pytest.mark.parametrize("hostility", [False, True])
 def test_every_frame_fits_at_every_moment(width: int, height: int, hostility: bool):
-    view = RunView()
+    view = RunView(lambda: view.last_time)
     for count, event in enumerate(hostile_events() if hostility else sample()):
         view.update(event)
         if count % 9 == 0 or event["event"] in ("claim", "run.ended", "decided", "loss"):
@@ -76,7 +81,7 @@ def test_every_frame_fits_at_every_moment(width: int, height: int, hostility: bo
 
 
 def test_eighty_by_twenty_four_shows_what_matters_while_lessons_are_written():
-    view = RunView().replay(sample()[:228])
+    view = seen(sample()[:228])
     text = shown(view, 79, 23)
     for part in ("trec-003", "round 2 of 2", "generate", "lessons", "eta", "round 1 (best)", "accepted", "left"):
         assert part in text
@@ -85,13 +90,13 @@ def test_eighty_by_twenty_four_shows_what_matters_while_lessons_are_written():
 
 
 def test_the_end_shows_the_whole_claim_also_on_a_small_screen():
-    text = " ".join(shown(RunView().replay(sample()), 79, 23).split())
+    text = " ".join(shown(seen(sample()), 79, 23).split())
     assert "exact McNemar p = 0.011)." in text
     assert "All 2 rounds are done" in text
 
 
 def test_a_number_that_does_not_fit_is_left_out_not_cut():
-    view = RunView().replay(sample()[:228])
+    view = seen(sample()[:228])
     assert shown(view, 40, 20).splitlines()[4].split()[0] == "✓"
 
 
@@ -130,7 +135,7 @@ def test_a_terminal_that_went_away_does_not_stop_the_live_screen(monkeypatch: py
 def test_no_color_is_honoured():
     out = io.StringIO()
     console = Console(file=out, width=80, height=24, force_terminal=True, _environ={"NO_COLOR": "1", "TERM": "xterm"})
-    console.print(*frame(RunView().replay(sample()[:228]), 79, 23), sep="\n")
+    console.print(*frame(seen(sample()[:228]), 79, 23), sep="\n")
     assert "\x1b[36m" not in out.getvalue()
     assert "\x1b[1;36m" not in out.getvalue()
 
@@ -160,6 +165,7 @@ def test_plain_progress_speaks_at_ten_percent_or_thirty_seconds():
     start: Event = {"time": 0.0, "event": "verb.started", "round": 0, "verb": "train"}
     said = plain([start, *(progress(float(second), second) for second in range(1, 200))])
     assert [line.split()[3] for line in said] == [f"{n}/1,000" for n in (30, 60, 90, 120, 150, 180)]
+    assert said[0].split()[4:] == ["steps", "eta", "16:10"], "by the events' own times, not by today's"
     fast = plain([start, *(progress(n / 1000, n) for n in range(1, 1001))])
     assert [line.split()[3] for line in fast] == [f"{n}/1,000" for n in range(100, 1000, 100)]
 
