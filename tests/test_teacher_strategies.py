@@ -146,6 +146,55 @@ def test_a_reply_has_room_for_items_as_long_as_the_real_ones_and_no_more_than_fi
     assert limits[20_000] == 2 * 1000 + 20
 
 
+# --- style
+
+BEGINNINGS = ("Where does", "How high", "Who built")
+KINDS = [
+    Seed(id=f"k{at:02d}", prompt=f"{BEGINNINGS[at % 3]}{chr(97 + at // 3)} the thing number{at} stand",
+         answer=LABELS[at % 3], skill=LABELS[at % 3], choices=LABELS)
+    for at in range(30)
+]  # fmt: skip
+
+
+def styled(seeds: list[Seed] = KINDS, lessons: int = 12, round: int = 1) -> list[Order]:
+    target = weak(seeds, lessons=lessons)
+    return plan_orders(SHEET, [target], GenerateSettings(mix={"style": 1}), round, 3, seeds)
+
+
+def test_style_shows_real_items_as_replies_and_the_same_ones_in_every_request_and_round() -> None:
+    orders = [*styled(), *styled(round=2)]
+    assert len({order.request.messages[:-1] for order in orders}) == 1
+    roles = [message.role for message in orders[0].request.messages]
+    assert roles == ["system", *["user", "assistant"] * 3, "user"]
+    real = {seed.prompt: seed for seed in KINDS}
+    for asked, reply in zip(orders[0].request.messages[1:-1:2], orders[0].request.messages[2:-1:2], strict=True):
+        data = json.loads(asked.content.rpartition("\nDATA:\n")[2])
+        items = json.loads(reply.content)["items"]
+        assert len(items) == data["lessons"] == len(data["begin"])
+        for item, begin in zip(items, data["begin"], strict=True):
+            assert real[item].answer == data["answer"]
+            assert item.startswith(f"{begin} ")
+
+
+def test_style_gives_every_new_item_the_first_words_of_a_real_one_of_its_label_failures_first() -> None:
+    orders = styled(lessons=24)
+    assert {order.want.parent.answer for order in orders} == {"river"}
+    assert {data_of(order)["answer"] for order in orders} == {"river", "city"}, "both sides of the confusion"
+    for order in orders:
+        data = data_of(order)
+        openings = {" ".join(seed.prompt.split()[:2]) for seed in KINDS if seed.answer == data["answer"]}
+        assert data["answer"] == order.want.answers[0]
+        assert len(data["begin"]) == order.count
+        assert set(data["begin"]) <= openings
+    assert len({begin for order in orders for begin in data_of(order)["begin"]}) > 8, "they are not the same few"
+
+
+def test_style_asks_without_first_words_where_texts_set_no_spaces() -> None:
+    close = [one.model_copy(update={"prompt": one.prompt.replace(" ", "")}) for one in KINDS]
+    for order in styled(close):
+        assert "begin" not in data_of(order) and "begin" not in order.request.messages[-1].content
+
+
 # --- contrast
 
 

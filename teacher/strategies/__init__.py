@@ -2,7 +2,8 @@
 
 `contrast` sees the wrong answer and writes on both sides of it; `skill` writes from the whole weakness in many voices; `taxonomy`
 grows the nearest leaves of an InstructLab tree; `errors` puts in errors on purpose; `paper` is LLM2LLM as published;
-`untargeted` is the control; `rephrase` needs no teacher. `generate.mix` weighs them.
+`style` shows real items as if the teacher had written them and gives every new one its first words; `untargeted` is the control;
+`rephrase` needs no teacher. `generate.mix` weighs them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from teacher.strategies.errors import errors
 from teacher.strategies.order import Desk, Order
 from teacher.strategies.paper import paper
 from teacher.strategies.skill import skill
+from teacher.strategies.style import style
 from teacher.strategies.taxonomy import taxonomy
 from teacher.strategies.untargeted import untargeted
 
@@ -23,6 +25,6 @@ Strategy = Callable[[Desk, Weakness, int, int], list[Order]]
 
 STRATEGIES: dict[str, Strategy] = {
     "contrast": contrast, "skill": skill, "taxonomy": taxonomy, "errors": errors, "paper": paper,
-    "untargeted": untargeted,
+    "style": style, "untargeted": untargeted,
 }  # fmt: skip
 """Those that ask a teacher; `rephrase` does not."""

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from student.records import Record
 
-NAMES = ("contrast", "skill", "taxonomy", "errors", "rephrase", "paper", "untargeted")
+NAMES = ("contrast", "skill", "style", "taxonomy", "errors", "rephrase", "paper", "untargeted")
 """Every strategy; `teacher.strategies` says what each does."""
 
 
@@ -22,7 +22,7 @@ class GenerateSettings(Record):
     per_failure: int | None = Field(default=None, ge=1)
     """At most so many candidates a round for each failure, as in the paper, where it is 1; null: `lessons`, however few failures."""
     mix: dict[str, float] = Field(default={"contrast": 1.0})
-    """Who writes them, by weight: contrast, skill, taxonomy, errors, rephrase, paper, untargeted."""
+    """Who writes them, by weight: contrast, skill, style, taxonomy, errors, rephrase, paper, untargeted."""
     per_request: int = Field(default=4, ge=1, le=50)
     """Candidates asked for in one request: more are cheaper, fewer are more varied."""
     examples: int = Field(default=3, ge=1, le=50)

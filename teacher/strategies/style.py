@@ -1,0 +1,99 @@
+"""`style`: lessons that read as the real items do, aimed at a weakness.
+
+Told of topics and manners, a small teacher still writes what it always writes ("What is the name of ..."), and such lessons teach little
+even where they are right (docs/evidence.md). So it is shown, not told. Where labels are fixed, exchanges stand before each request in
+which real items are the reply, a label each, the same ones for a whole run so that servers can cache them; and every new item is
+given its first words: those of a real item of its label, the failures of the weakness first. As with `contrast`, a third of a
+confusion's lessons are of the label that the student said by mistake. Where answers are not labels, first words say nothing about them:
+then real items are shown beside the failure, and the request is to write like them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import cycle, islice
+
+from student.records import Failure, Seed, Weakness, text_hash
+from teacher.prompts import conversation, plain_json, template
+from teacher.requests import Message
+from teacher.strategies.contrast import sides, wanted
+from teacher.strategies.order import Desk, Order, place_order, request, rotate, schema
+from teacher.strategies.skill import style_seeds
+
+SHOWN = 3
+"""Labels of which real items are shown as replies: those with most."""
+ITEMS = 6
+"""Real items of each, at most."""
+WORDS = 2
+"""First words that a new item is given."""
+
+
+def style(desk: Desk, weakness: Weakness, lessons: int, number: int) -> list[Order]:
+    """The requests for so many lessons on one weakness; `number` is how many of its requests come before."""
+    write = _labelled if desk.sheet.labels else _written
+    return [
+        write(desk, weakness, part, number + at) for at, part in enumerate(sides(desk, weakness, lessons))
+    ]  # fmt: skip
+
+
+def _labelled(desk: Desk, weakness: Weakness, part: tuple[bool, int], number: int) -> Order:
+    """One request for new items of one label. `part`: whether it is the label said by mistake, and how many items."""
+    want = wanted(desk, "style", weakness, rotate(weakness.failures, number, 1), part)
+    models, shown = models_of(desk, weakness.failures, want.answers[0], number, want.count), exchanges(desk)
+    want = replace(want, shown=tuple(seed for seeds in shown.values() for seed in seeds))
+    system = Message(role="system", content=template("style", task=desk.sheet.task, noun=desk.sheet.noun))
+    before = [message for answer, seeds in shown.items() for message in _exchange(desk, answer, seeds)]
+    messages = (system, *before, _asking(desk, want.answers[0], models))
+    asked = request(desk, want, number, messages, schema("text", want.count))
+    return Order(asked, want, "text", desk.sheet.labels)
+
+
+def exchanges(desk: Desk) -> dict[str, list[Seed]]:
+    """The real items that are shown as replies, by label; no two of a label begin alike."""
+    pool: dict[str, dict[str, Seed]] = {}
+    for seed in sorted(desk.seeds, key=lambda one: text_hash("shown as a reply", str(desk.seed), one.id)):
+        pool.setdefault(seed.answer, {}).setdefault(opening(seed.prompt).casefold(), seed)
+    most = sorted(pool, key=lambda answer: (-len(pool[answer]), answer))[:SHOWN]
+    return {answer: [*pool[answer].values()][:ITEMS] for answer in most}
+
+
+def models_of(desk: Desk, failures: Sequence[Failure], answer: str, number: int, count: int) -> list[Seed]:
+    """`count` real items of a label whose first words are taken: failures first, another handful for each `number`; over again where
+    there are few."""
+    failed = [one.seed for one in failures if one.seed.answer == answer]
+    others = desk.shuffled([one for one in desk.seeds if one.answer == answer and one not in failed], "models")
+    different = {opening(one.prompt).casefold(): one for one in reversed([*failed, *others])}
+    pool = [*different.values()][::-1] or [failures[0].seed]  # a label without a seed: any first words will do
+    start = number * count % len(pool)
+    return list(islice(cycle([*pool[start:], *pool[:start]]), count))
+
+
+def opening(text: str) -> str:
+    """A text's first words; nothing where it has hardly more, or sets no spaces."""
+    words = text.split()
+    return " ".join(words[:WORDS]) if len(words) > WORDS + 1 else ""
+
+
+def _exchange(desk: Desk, answer: str, seeds: Sequence[Seed]) -> tuple[Message, Message]:
+    """A request, and real items as the reply."""
+    reply = plain_json({"items": [seed.prompt for seed in seeds]})
+    return _asking(desk, answer, seeds), Message(role="assistant", content=reply)
+
+
+def _asking(desk: Desk, answer: str, models: Sequence[Seed]) -> Message:
+    """The request for new items of a label that begin as these do."""
+    meaning = f" ({told})" if (told := desk.sheet.meanings.get(answer)) else ""
+    words = {"count": str(len(models)), "noun": desk.sheet.noun, "answer": answer, "meaning": meaning}
+    begin = [opening(seed.prompt) for seed in models]
+    data = {"answer": answer, "begin": begin} if all(begin) else {"answer": answer}
+    name = "style_begin" if all(begin) else "style_label"
+    return conversation("", template(name, **words), {**data, "lessons": len(models)})[1]
+
+
+def _written(desk: Desk, weakness: Weakness, part: tuple[bool, int], number: int) -> Order:
+    """One request for new items with answers that are not labels."""
+    failure = rotate(weakness.failures, number, 1)
+    want = wanted(desk, "style", weakness, failure, part)
+    shown = tuple(dict.fromkeys([failure[0].seed, *style_seeds(desk, want, number)]))
+    return place_order(desk, replace(want, shown=shown), number, template("style_written"), shown)
