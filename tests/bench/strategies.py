@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from probe import Probe
 from witnesses import LABELS
 
 from agent.builtin import cache_folder
@@ -36,16 +37,29 @@ from loops.settings import RunSettings
 from loops.state import State
 from loops.teaching import check_teacher
 from student.evals.load import EvalSet, load_evals, read_parts
-from student.records import Candidate, Example, Question, Record, Seed, Verdict, read_records, write_records, write_text
+from student.records import (
+    Candidate,
+    Example,
+    Question,
+    Record,
+    Seed,
+    Verdict,
+    read_records,
+    text_hash,
+    write_records,
+    write_text,
+)
 from student.settings import TrainSettings
 from student.similar import fold
 from teacher.client import Client
 from teacher.diversity import spread
 from teacher.requests import Answer, Request
 
-STRATEGIES = ("untargeted", "paper", "contrast", "skill", "taxonomy")
+STRATEGIES = ("untargeted", "paper", "contrast", "skill", "style", "taxonomy")
 TREE = Path(__file__).parent / "taxonomy"
 SEEDS, HELD = 60, 200
+OTHERS = 500
+"""Training questions that are no seeds, on which the stand-in is examined."""
 ORACLE = TrainSettings(epochs=2.0, batch_size=32)
 FIRST = State(round=1)
 PATIENT = 3600.0
@@ -123,6 +137,19 @@ def say(event: str, /, **fields: Any) -> None:
     """Events to stderr, but for those that come by the dozen."""
     if event in ("note", "score", "weakness", "decided"):
         print(event, json.dumps(fields, ensure_ascii=False), file=sys.stderr, flush=True)
+
+
+def worth(probe: Probe, seeds: Sequence[Seed], found: Sequence[Judged], others: Sequence[Seed]) -> dict[str, Any]:
+    """What the stand-in has right of other real questions after the seeds; with the accepted lessons, with the right ones of them, and
+    with as many real ones as were accepted."""
+    real = [(one.prompt, one.answer) for one in seeds]
+    kept = [(one.prompt, one.intended) for one in found if one.accepted]
+    right = [(one.prompt, one.intended) for one in found if one.accepted and one.right("linear")]
+    spare = [(one.prompt, one.answer) for one in others]
+    tested, further = spare[:OTHERS], spare[OTHERS : OTHERS + len(kept)]
+    lists = {"seeds": real, "and_accepted": real + kept, "and_right": real + right, "and_as_many_real": real + further}
+    shares = {name: round(100 * probe.accuracy(rows, tested), 1) for name, rows in lists.items()}
+    return {"bench": "strategies", "strategy": found[0].strategy, "probe_on": len(tested), **shares}
 
 
 def mined(crew: Crew) -> None:
@@ -257,6 +284,8 @@ def main(data: Path, lessons: int, names: Sequence[str]) -> None:
         quick = linear_judge(known)
         tell(accuracy("linear", quick, tested))
         mined(crew)
+        probe, taken = Probe(crew.evals.ask()), {fold(one.prompt) for one in crew.evals.seeds}
+        others = sorted((one for one in known if fold(one.prompt) not in taken), key=lambda one: text_hash(one.prompt))
         found, spent = dict[str, list[Judged]](), dict[str, Counter[str]]()
         for name in names:
             CountingClient.purse = Purse()
@@ -264,6 +293,8 @@ def main(data: Path, lessons: int, names: Sequence[str]) -> None:
             spent[name] = CountingClient.purse.spent
             write_records(place / f"{name}.jsonl", found[name])
             tell(summary("linear", lessons, found[name], spent[name]))
+            if found[name]:
+                tell(worth(probe, crew.evals.seeds, found[name], others))
         slow = student_judge(crew, known, place / "judge")
         tell(accuracy("student", slow, tested))
         for name in names:
