@@ -32,7 +32,7 @@ MOST_CHOICES = 20
 
 def check_strategies(sheet: TaskSheet, settings: GenerateSettings) -> None:
     """Refuse a mix that makes no sense for the task, before a run is made. Raises TeacherUnusable."""
-    used = {name for name, weight in settings.mix.items() if weight > 0}
+    used = {name for name, weight in mix_of(sheet, settings).items() if weight > 0}
     if "errors" in used and (sheet.labels or sheet.own_choices):
         raise TeacherUnusable(
             "generate.mix asks for `errors`, but answers of this eval set are picked from choices: the strategy makes texts with "
@@ -53,6 +53,13 @@ def check_strategies(sheet: TaskSheet, settings: GenerateSettings) -> None:
         read_taxonomy(Path(settings.taxonomy).expanduser())
 
 
+def mix_of(sheet: TaskSheet, settings: GenerateSettings) -> dict[str, float]:
+    """Who writes by what weight: as the settings say, else what suits the task."""
+    if settings.mix is not None:
+        return settings.mix
+    return {"style": 1.0} if sheet.labels else {"contrast": 1.0}
+
+
 def plan_orders(
     sheet: TaskSheet, weaknesses: Sequence[Weakness], settings: GenerateSettings, round_number: int, seed: int,
     seeds: Sequence[Seed] = (),
@@ -60,7 +67,7 @@ def plan_orders(
     """Every request of the round, in a fixed order. `seeds`: what may be shown besides the failures."""
     desk = _desk(sheet, weaknesses, settings, round_number, seed, seeds)
     orders, written = list[Order](), Counter[str]()
-    for weakness, name, lessons in deal(weaknesses, settings):
+    for weakness, name, lessons in deal(weaknesses, settings, mix_of(sheet, settings)):
         if name in STRATEGIES:
             made = STRATEGIES[name](desk, weakness, lessons, written[name])
             written[name] += len(made)
@@ -73,7 +80,8 @@ def rephrased_candidates(
 ) -> tuple[list[Candidate], int]:
     """The candidates of the mix that no teacher is asked for, and how many there should be."""
     desk = _desk(sheet, weaknesses, settings, round_number, seed, ())
-    parts = [(weakness, lessons) for weakness, name, lessons in deal(weaknesses, settings) if name == "rephrase"]
+    mix = mix_of(sheet, settings)
+    parts = [(weakness, lessons) for weakness, name, lessons in deal(weaknesses, settings, mix) if name == "rephrase"]
     return [one for weakness, lessons in parts for one in rephrase(desk, weakness, lessons)], sum(n for _, n in parts)
 
 
@@ -82,11 +90,15 @@ def _desk(
     seeds: Sequence[Seed],
 ) -> Desk:  # fmt: skip
     known = {one.id: one for one in seeds or (each.seed for weakness in weaknesses for each in weakness.failures)}
-    leaves = read_taxonomy(Path(settings.taxonomy).expanduser()) if settings.mix.get("taxonomy", 0) > 0 else []
+    leaves = (
+        read_taxonomy(Path(settings.taxonomy).expanduser()) if mix_of(sheet, settings).get("taxonomy", 0) > 0 else []
+    )
     return Desk(sheet, tuple(known[name] for name in sorted(known)), settings, round_number, seed, tuple(leaves))
 
 
-def deal(weaknesses: Sequence[Weakness], settings: GenerateSettings) -> list[tuple[Weakness, str, int]]:
+def deal(
+    weaknesses: Sequence[Weakness], settings: GenerateSettings, mix: Mapping[str, float]
+) -> list[tuple[Weakness, str, int]]:
     """(weakness, strategy, lessons): whose lessons are written by whom.
 
     Requests, not lessons, are dealt, since half a request costs nearly as much as a whole one. How many each strategy gets
@@ -94,11 +106,11 @@ def deal(weaknesses: Sequence[Weakness], settings: GenerateSettings) -> list[tup
     """
     parts = [(weakness, count) for weakness in weaknesses for count in slices(weakness.lessons, settings.per_request)]
     dealt = Counter[tuple[str, str]]()
-    for (weakness, count), name in zip(parts, spread(settings.mix, len(parts)), strict=True):
+    for (weakness, count), name in zip(parts, spread(mix, len(parts)), strict=True):
         dealt[weakness.id, name] += count
     return [
         (weakness, name, dealt[weakness.id, name])
-        for weakness in weaknesses for name in settings.mix if dealt[weakness.id, name]
+        for weakness in weaknesses for name in mix if dealt[weakness.id, name]
     ]  # fmt: skip
 
 

@@ -92,6 +92,9 @@ class ScriptedTeacher:
         )
 
     def _write(self, data: _WriteData, fields: tuple[str, ...], key: str) -> dict[str, object]:
+        if not data.real and data.answer:  # `style` shows real items in its earlier messages only
+            known = [seed.prompt for seed in self.seeds if seed.answer == data.answer] or [data.answer]
+            data = data.model_copy(update={"real": [_Failure(question=one, right_answer=data.answer) for one in known]})
         if not data.real:
             return {"items": []}
         rows = [self._item(data, f"{key}/{position}") for position in range(data.lessons)]

@@ -21,6 +21,7 @@ from teacher.generate import (
     Order,
     check_strategies,
     deal,
+    mix_of,
     plan_orders,
     read_candidates,
     rephrased_candidates,
@@ -35,7 +36,7 @@ LABELS = ("printer", "hardware", "network")
 SHEET = TaskSheet(task="Sort the ticket.\n- printer: paper", noun="ticket", labels=LABELS)
 OPEN = TaskSheet(task="Solve the problem.", noun="problem")
 PICK = TaskSheet(task="Choose.", noun="question", own_choices=True)
-SETTINGS = GenerateSettings()
+SETTINGS = GenerateSettings(mix={"contrast": 1.0})
 
 
 def failure(
@@ -51,7 +52,7 @@ def weakness(lessons: int = 10, members: int = 5, name: str = "001-01", **kind: 
 
 
 def settings(**changes: Any) -> GenerateSettings:
-    return GenerateSettings.model_validate(changes)
+    return GenerateSettings.model_validate({"mix": {"contrast": 1}, **changes})
 
 
 def orders(sheet: TaskSheet = SHEET, choices: tuple[str, ...] = LABELS, **changes: Any) -> list[Order]:
@@ -99,6 +100,14 @@ def test_every_request_is_another_one() -> None:
     assert len({*first, *second}) == len(first) + len(second)
 
 
+def test_labels_are_taught_in_the_style_of_the_real_items_and_all_else_by_contrast_unless_the_settings_say_so() -> None:
+    assert mix_of(SHEET, GenerateSettings()) == {"style": 1.0}
+    assert mix_of(OPEN, GenerateSettings()) == mix_of(PICK, GenerateSettings()) == {"contrast": 1.0}
+    assert mix_of(SHEET, GenerateSettings(mix={"skill": 2})) == {"skill": 2}
+    (order,) = plan_orders(SHEET, [weakness(4)], GenerateSettings(), 1, 0)
+    assert order.want.strategy == "style"
+
+
 @given(st.integers(0, 60), st.integers(1, 9), st.integers(1, 9), st.floats(0, 1))
 def test_a_weakness_gets_exactly_its_lessons(lessons: int, members: int, per_request: int, other: float) -> None:
     planned = plan_orders(
@@ -141,7 +150,7 @@ def test_requests_are_dealt_exactly_and_each_weakness_keeps_its_lessons(
     mix: dict[str, float], lessons: list[int], per_request: int
 ) -> None:
     weak = [weakness(count, name=f"001-{at:02d}") for at, count in enumerate(lessons)]
-    dealt = deal(weak, settings(mix=mix, per_request=per_request))
+    dealt = deal(weak, settings(per_request=per_request), mix)
     assert [sum(count for one, _, count in dealt if one is each) for each in weak] == lessons
     requests = sum(-(-count // per_request) for count in lessons)
     names = Counter(spread(mix, requests))

@@ -225,7 +225,7 @@ def test_contrast_writes_a_third_on_the_other_side_of_the_boundary() -> None:
 def test_what_is_no_confusion_has_no_other_side(wrong: str, barely: bool) -> None:
     failures = tuple(Failure(seed=one, wrong_answer=wrong, barely=barely) for one in SEEDS if one.answer == "river")
     target = Weakness(id="1", name="w", failures=failures, lessons=12)
-    orders = plan_orders(SHEET, [target], GenerateSettings(), 1, 0)
+    orders = plan_orders(SHEET, [target], GenerateSettings(mix={"contrast": 1}), 1, 0)
     assert {order.want.answers[0] for order in orders} == {"river"}
     assert all("is not sure of" in said(order) and "confuses" not in said(order) for order in orders)
     assert all(("wrong_answer" in data_of(order)["real"][0]) is not barely for order in orders)
@@ -252,7 +252,7 @@ def test_a_merged_weakness_names_in_each_request_the_label_that_was_said() -> No
         Failure(seed=one, wrong_answer=wrong) for one, wrong in zip(SEEDS[0:12:3], said_labels, strict=True)
     )
     target = Weakness(id="1", name="river missed", failures=failures, lessons=16)
-    orders = plan_orders(SHEET, [target], GenerateSettings(examples=1, other_side=0.5), 1, 0)
+    orders = plan_orders(SHEET, [target], GenerateSettings(mix={"contrast": 1}, examples=1, other_side=0.5), 1, 0)
     for order in orders:
         assert f'"river" with "{data_of(order)["real"][0]["wrong_answer"]}"' in said(order)
     assert {order.want.answers[0] for order in orders} == {"river", "mountain", "city"}

@@ -21,10 +21,11 @@ class GenerateSettings(Record):
     """Candidates asked for in a round."""
     per_failure: int | None = Field(default=None, ge=1)
     """At most so many candidates a round for each failure, as in the paper, where it is 1; null: `lessons`, however few failures."""
-    mix: dict[str, float] = Field(default={"contrast": 1.0})
-    """Who writes them, by weight: contrast, skill, style, taxonomy, errors, rephrase, paper, untargeted."""
+    mix: dict[str, float] | None = None
+    """Who writes them, by weight: contrast, skill, style, taxonomy, errors, rephrase, paper, untargeted. null: style where labels are
+    fixed, contrast where answers are written or every item has choices of its own (docs/evidence.md)."""
     per_request: int = Field(default=4, ge=1, le=50)
-    """Candidates asked for in one request: more are cheaper, fewer are more varied."""
+    """Candidates asked for in one request: more are cheaper, fewer are more varied. `style` asks for twice as many labelled ones."""
     examples: int = Field(default=3, ge=1, le=50)
     """Real items shown in one request."""
     other_side: float = Field(default=0.34, ge=0, le=1)
@@ -48,7 +49,9 @@ class GenerateSettings(Record):
 
     @field_validator("mix")
     @classmethod
-    def _known(cls, mix: dict[str, float]) -> dict[str, float]:
+    def _known(cls, mix: dict[str, float] | None) -> dict[str, float] | None:
+        if mix is None:
+            return None
         for name, weight in mix.items():
             if name not in NAMES:
                 near = difflib.get_close_matches(name, NAMES, 1)

@@ -25,16 +25,20 @@ SHOWN = 3
 """Labels of which real items are shown as replies: those with most."""
 ITEMS = 6
 """Real items of each, at most."""
+TIMES = 2
+"""Times `generate.per_request` items in one request: with first words of their own they differ all the same, and what stands before
+them is paid for once."""
 WORDS = 2
 """First words that a new item is given."""
 
 
 def style(desk: Desk, weakness: Weakness, lessons: int, number: int) -> list[Order]:
     """The requests for so many lessons on one weakness; `number` is how many of its requests come before."""
-    write = _labelled if desk.sheet.labels else _written
-    return [
-        write(desk, weakness, part, number + at) for at, part in enumerate(sides(desk, weakness, lessons))
-    ]  # fmt: skip
+    if not desk.sheet.labels:
+        return [_written(desk, weakness, part, number + at) for at, part in enumerate(sides(desk, weakness, lessons))]
+    twice = desk.settings.model_copy(update={"per_request": TIMES * desk.settings.per_request})
+    parts = sides(replace(desk, settings=twice), weakness, lessons)
+    return [_labelled(desk, weakness, part, number + at) for at, part in enumerate(parts)]
 
 
 def _labelled(desk: Desk, weakness: Weakness, part: tuple[bool, int], number: int) -> Order:
