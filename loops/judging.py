@@ -42,7 +42,8 @@ def judge(
     meant = said_alike(crew, state, candidates, earlier, written_numbers(crew))
 
     def sifted(part: Ground, here: Sequence[int]) -> list[Verdict]:
-        return sift([candidates[at] for at in here], part.seeds, known, guard, settings, meant)
+        whole = [seed for seed in crew.evals.seeds if part.holds(seed.id)]  # nobody is asked, so nothing is kept back
+        return sift([candidates[at] for at in here], whole, known, guard, settings, meant)
 
     verdicts = on_each(parts, belongs, sifted)
     if settings.verify:

@@ -155,10 +155,10 @@ def candidates_of(crew: Crew, state: State, weaknesses: Sequence[Weakness]) -> N
     parts, orders, free, wanted = grounds(crew), list[Order](), list[Candidate](), 0
     for part in parts:
         here = [one for one in weaknesses if home(parts, one.failures[0].seed.id) == part]
-        planned = (crew.sheet(), here, crew.settings.generate, state.round, part.draw(crew.settings.seed))
+        sheet, planned = crew.sheet(), (crew.settings.generate, state.round, part.draw(crew.settings.seed))
         if here:
-            orders += kept_inside(part, plan_orders(*planned, part.seeds))
-            rephrased, count = rephrased_candidates(*planned)
+            orders += kept_inside(part, plan_orders(sheet, here, *planned, part.seeds))
+            rephrased, count = rephrased_candidates(sheet, in_full(crew, here), *planned)
             free, wanted = [*free, *rephrased], wanted + count
     target = round_file(crew, state.round, "candidates.jsonl")
     inputs: dict[str, Any] = {
@@ -172,6 +172,16 @@ def candidates_of(crew: Crew, state: State, weaknesses: Sequence[Weakness]) -> N
         write_records(target, [*ask_for(crew, state, orders), *free])
 
     crew.folder.once(target, inputs, make)
+
+
+def in_full(crew: Crew, weaknesses: Sequence[Weakness]) -> list[Weakness]:
+    """The weaknesses with the whole questions of their seeds, also what no teacher may be told: for what is made on this machine."""
+    whole = {seed.id: seed.prompt for seed in crew.evals.seeds}
+
+    def filled(one: Failure) -> Failure:
+        return one.model_copy(update={"seed": one.seed.model_copy(update={"prompt": whole[one.seed.id]})})
+
+    return [one.model_copy(update={"failures": tuple(map(filled, one.failures))}) for one in weaknesses]
 
 
 def kept_inside(part: Ground, orders: Sequence[Order]) -> list[Order]:

@@ -14,6 +14,7 @@ from dry_run import command_line, events, table_student
 from student.evals.load import EvalSet, load_evals
 from student.evals.sending import columns_told, narrowed
 from student.evals.spec import EvalError
+from student.records import Candidate, read_records
 
 SECRET = "Montgomery"
 SPEC = """\
@@ -155,6 +156,19 @@ def test_no_request_holds_a_word_of_what_is_kept_back(quick: list[str], tmp_path
     purposes = {part for part in ("write", "answer") if any(f'"purpose":"{part}"' in one for one in asked)}
     assert purposes == {"write", "answer"}
     assert any("door" in one for one in asked) and not any(SECRET in one for one in asked)
+
+
+def test_what_is_rephrased_on_this_machine_is_the_whole_item(quick: list[str], tmp_path: Path) -> None:
+    mix = ["--set", "generate.mix={rephrase: 1, contrast: 1}", "--teacher", "scripted"]
+    assert command_line([*quick, *mix]) == 0
+    run = tmp_path / "runs" / "desk-1"
+    written = read_records(run / "rounds" / "001" / "candidates.jsonl", Candidate)
+    rephrased = [one for one in written if one.strategy == "rephrase"]
+    assert rephrased and all("(from " in one.prompt.lower() for one in rephrased)
+    assert not any("(from " in one.prompt for one in written if one.strategy != "rephrase")
+    with sqlite3.connect(run / "ledger.sqlite") as book:
+        asked = [row[0] for row in book.execute("SELECT request FROM requests")]
+    assert asked and not any(SECRET.lower() in one.lower() for one in asked)
 
 
 def test_the_run_says_which_columns_go_where(quick: list[str], tmp_path: Path) -> None:
