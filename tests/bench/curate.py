@@ -1,10 +1,11 @@
-"""How curation grows: copies of what is known are looked for among as many known texts as there are candidates.
+"""How curation grows: as many candidates are sifted as lessons are accepted already, with a guard of 5,000 held-out items.
 
-For each size: that many lessons are known, and as many candidates are looked up one by one, the way `sift` does it; those
-that are no near-copy become known, too. Also: the guard asked about each, and all of them grouped at once. Every size runs
-in a process of its own, so that its peak memory is its own. Prints one JSON line a size and one sentence.
+For each size: that many lessons are taken in, and as many candidates go through the loop's own `sift`: form, length, language, copies of
+seeds, of lessons and of one another, the guard. What is asked of others, witnesses and what texts say, is no part of it. Also: all
+questions grouped at once. Every size runs in a process of its own, so that its peak memory is its own. Prints one JSON line and
+one sentence for each size, and how one processor's time for a candidate grows.
 
-    python tests/bench/curate.py            10, 20, 40 and 100 thousand, about three minutes
+    python tests/bench/curate.py            10, 20, 40 and 100 thousand, some minutes
     python tests/bench/curate.py 5000 10000
 """
 
@@ -16,16 +17,22 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
+from typing import Any
 
 from student.grouping import groups
-from student.held_out import HeldOut
-from student.records import HeldOutItem
+from student.held_out import Guard, HeldOut
+from student.records import Candidate, HeldOutItem, Seed
 from student.similar import TextIndex
+from teacher.curate import CurateSettings, sift
 
 SIZES = (10_000, 20_000, 40_000, 100_000)
-HELD_OUT = 5_000
+HELD_OUT, SEEDS = 5_000, 200
+LABELS = ("one", "two", "three", "four", "five", "six")
+WEAKNESSES = 20
+"""Aims that candidates share: two of one aim may be alike where their labels differ."""
 COMMON = (
     "the of and to a in is that for it as was with be by on not he his but at are this have from or had an they which one "
     "you were all her she there would their we him been has when who will no more if out so what up said its about than "
@@ -47,44 +54,79 @@ def sentences(seed: int) -> Iterator[str]:
         yield " ".join(draw.choices(words, cum_weights=weights, k=draw.randint(5, 18)))
 
 
-def candidates(known: list[str], fresh: Iterator[str], draw: random.Random) -> Iterator[str]:
-    """Of ten candidates seven are new, two are a known text with a word changed, and one is a copy."""
+def offered_texts(
+    lessons: Sequence[str], held_out: Sequence[str], fresh: Iterator[str], draw: random.Random
+) -> Iterator[str]:
+    """Of twenty candidates fourteen are new, three are a lesson with a word changed, two a copy of one, and one of a held-out item."""
     common = COMMON.split()
-    for old in known:
-        kind = draw.randrange(10)
+    for old in lessons:
+        kind = draw.randrange(20)
         words = old.split()
         words[draw.randrange(len(words))] = draw.choice(common)
-        yield next(fresh) if kind < 7 else " ".join(words) if kind < 9 else old.upper()
-
-
-def measure(size: int) -> dict[str, float]:
-    """Seconds and peak memory of one size."""
-    fresh = sentences(0)
-    known = [next(fresh) for _ in range(size)]
-    offered = list(candidates(known, fresh, random.Random(1)))
-    held_out = [HeldOutItem(id=str(at), prompt=next(fresh), answer="") for at in range(HELD_OUT)]
-    before = peak_mb()
-    index, started, busy = TextIndex(), time.perf_counter(), time.process_time()
-    index.add_many((str(at), text) for at, text in enumerate(known))
-    added = time.perf_counter()
-    copies = 0
-    for at, text in enumerate(offered):
-        if index.nearest(text)[1] >= 0.6:
-            copies += 1
+        if kind == 19:
+            yield draw.choice(held_out).upper()
         else:
-            index.add(f"new {at}", text)
+            yield next(fresh) if kind < 14 else " ".join(words) if kind < 17 else old.upper()
+
+
+def candidate(at: int, text: str) -> Candidate:
+    """A text as if a teacher had written it."""
+    label, aim = LABELS[at % len(LABELS)], f"001-{at % WEAKNESSES:02d}"
+    return Candidate(
+        id=f"new {at}", prompt=text, answer=label, choices=LABELS, skill=label, round=1, weakness_id=aim, parent_id="seed 0",
+        strategy="skill", request_key="bench", shown_ids=("seed 0",),
+    )  # fmt: skip
+
+
+class Timed:
+    """A guard that counts the seconds it takes."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard, self.seconds = guard, 0.0
+
+    def __call__(self, text: str) -> str | None:
+        started = time.perf_counter()
+        why = self._guard(text)
+        self.seconds += time.perf_counter() - started
+        return why
+
+
+def measure(size: int) -> dict[str, Any]:
+    """Seconds, verdicts and peak memory of one size."""
+    fresh = sentences(0)
+    seeds = [
+        Seed(id=f"seed {at}", prompt=next(fresh), answer=LABELS[at % len(LABELS)], choices=LABELS)
+        for at in range(SEEDS)
+    ]
+    locked = [HeldOutItem(id=str(at), prompt=next(fresh), answer="one", choices=LABELS) for at in range(HELD_OUT)]
+    lessons = [next(fresh) for _ in range(size)]
+    texts = list(offered_texts(lessons, [one.prompt for one in locked], fresh, random.Random(1)))
+    offered, settings = [candidate(at, text) for at, text in enumerate(texts)], CurateSettings()
+    before, started, busy = peak_mb(), time.perf_counter(), time.process_time()
+    known = TextIndex(settings.duplicate)
+    known.add_many([(one.id, one.prompt) for one in seeds] + [(str(at), text) for at, text in enumerate(lessons)])
+    guard = Timed(HeldOut([], locked).guard(seeds))
+    ready = time.perf_counter()
+    verdicts = sift(offered, seeds, known, guard, settings)
     sifted, busy = time.perf_counter(), time.process_time() - busy
     memory = peak_mb()
-    guard = HeldOut([], held_out).guard()
-    refused = sum(guard(text) is not None for text in offered)
-    guarded = time.perf_counter()
-    grouped = max(groups([*known, *offered], 0.6)) + 1
+    grouped = max(groups([*lessons, *texts], settings.duplicate)) + 1
     return {
-        "size": size, "add_s": round(added - started, 1), "sift_s": round(sifted - added, 1),
-        "cpu_s": round(busy, 1), "copies": copies,
-        "index_mb": round(memory - before), "guard_s": round(guarded - sifted, 1), "refused": refused,
-        "group_s": round(time.perf_counter() - guarded, 1), "groups": grouped, "peak_mb": round(peak_mb()),
+        "size": size, "ready_s": round(ready - started, 1), "sift_s": round(sifted - ready, 1), "guard_s": round(guard.seconds, 1),
+        "cpu_s": round(busy, 1), "verdicts": dict(Counter(one.reason for one in verdicts).most_common()),
+        "curation_mb": round(memory - before), "sifted_peak_mb": round(memory),
+        "group_s": round(time.perf_counter() - sifted, 1), "groups": grouped, "peak_mb": round(peak_mb()),
     }  # fmt: skip
+
+
+def sentence(one: dict[str, Any]) -> str:
+    """What was measured at one size."""
+    size, accepted = one["size"], one["verdicts"].get("accepted", 0)
+    return (
+        f"{size:,} candidates sifted against {size:,} accepted lessons and {HELD_OUT:,} held-out items: "
+        f"{one['ready_s'] + one['sift_s']:.0f} s, {one['cpu_s']:.0f} s of one processor, {one['sifted_peak_mb']} MB at most; "
+        f"{accepted:,} accepted."
+    )
 
 
 def peak_mb() -> float:
@@ -94,19 +136,16 @@ def peak_mb() -> float:
 
 def main(sizes: list[int]) -> None:
     """Measure each size in a process of its own."""
-    found: list[dict[str, float]] = []
+    found: list[dict[str, Any]] = []
     for size in sizes:
         child = subprocess.run(
-            [sys.executable, __file__, "--one", str(size)], capture_output=True, text=True, check=True
+            [sys.executable, __file__, "--one", str(size)], stdout=subprocess.PIPE, text=True, check=True
         )
         found.append(json.loads(child.stdout))
         print(json.dumps({"bench": "curate", **found[-1]}))
-    last = found[-1]
+        print(sentence(found[-1]))
     each = ", ".join(f"{1e6 * one['cpu_s'] / one['size']:.0f}" for one in found)
-    print(
-        f"{last['size']:,} candidates against {last['size']:,} known texts: {last['add_s'] + last['sift_s']:.0f} s and "
-        f"{last['index_mb']} MB. Microseconds of one processor for each, by size: {each}."
-    )
+    print(f"Microseconds of one processor for each candidate, by size: {each}. Growth is linear where these are alike.")
 
 
 if __name__ == "__main__":
