@@ -17,11 +17,11 @@ from agent.findings import Hanging
 from agent.plots import AxisLabels, GainBar, IntervalBar, LengthBar, around_zero, span
 from agent.report.document import Data, Line
 from agent.report.doubts import not_shown
-from agent.report.facts import Claim, Control, Facts, Fates, Skill
+from agent.report.facts import Claim, Control, Facts, Fates, Skill, Strategy
 from agent.report.results import round_name
-from agent.report.words import points, rounded, seconds
+from agent.report.words import for_each, points, rounded, seconds
 from agent.safe import clip, safe
-from agent.tables import percent, plain_table, plural
+from agent.tables import amount, percent, plain_table, plural
 from loops.claims import Gain
 from loops.stats import Comparison, Score
 
@@ -188,10 +188,28 @@ def _cost(facts: Facts) -> Iterator[RenderableType]:
         yield from _titled("Time by verb, all rounds together", table)
     if cost.by_purpose:
         tokens = [(name, one.tokens) for name, one in cost.by_purpose.items()]
-        per = f"{rounded(cost.tokens_per_lesson)} tokens for each accepted lesson"
-        per += f", {rounded(cost.tokens_per_point)} for each point gained" if cost.tokens_per_point else ""
+        per = f"{rounded(cost.tokens_per_lesson)} tokens, money {rounded(cost.money_per_lesson)} and "
+        per += f"{seconds(cost.seconds_per_lesson)} of the whole run for each accepted lesson"
+        per += f"; {rounded(cost.tokens_per_point)} tokens for each point gained" if cost.tokens_per_point else ""
         table = _lengths("asked to", "tokens", tokens, max(count for _, count in tokens))
         yield from _titled("Teacher tokens by purpose", table, _hanging(per))
+        yield from _titled("Writing and checking by strategy", _strategies(cost.strategies))
+
+
+def _strategies(found: Sequence[Strategy]) -> Table:
+    """What each took in all and, below, for each lesson that was accepted."""
+    table = plain_table()
+    table.add_column("strategy", no_wrap=True, overflow="ellipsis", max_width=NAME)
+    for name in ("accepted", "tokens", "money", "in flight"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in found:
+        spent = one.spent
+        took = (f"{spent.tokens:,}", amount(spent.money), seconds(spent.seconds)) if spent else ("-", "-", "-")
+        accepted = f"{one.accepted:,} of {one.written:,}"
+        table.add_row(Text(clip(safe(one.name), NAME)), *map(Text, (accepted, *took)))
+        if spent and one.accepted:
+            table.add_row(Text("  for each accepted"), Text(""), *map(Text, for_each(one)), style="dim")
+    return table
 
 
 def _doubts(facts: Facts) -> Iterator[RenderableType]:

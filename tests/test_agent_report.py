@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -10,13 +11,17 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 from report_runs import SECTIONS, made_run, report
+from rich.console import Console
 
 from agent.report.about_data import the_data
 from agent.report.document import Table
 from agent.report.gather import facts_of
 from agent.report.markdown import code
+from agent.report.spending import strategies_of
 from agent.report.words import NOTHING
+from agent.shown import shown
 from agent.tables import UNKNOWN
+from agent.trail import read_trail
 from loops.run_folder import RunFolder
 from teacher.book import Totals
 
@@ -187,7 +192,13 @@ def test_each_strategy_says_what_an_accepted_lesson_cost(run: Path) -> None:
     facts = facts_of(RunFolder(run))
     nothing = dict.fromkeys(Totals.model_fields, 0)
     spent = {"contrast": Totals.model_validate({**nothing, "tokens": 12_000, "seconds": 60.0, "money": None})}
-    known = facts.model_copy(update={"cost": facts.cost.model_copy(update={"by_strategy": spent})})
+    told = strategies_of(read_trail(RunFolder(run)).rounds, spent)
+    assert [(one.name, one.written, one.accepted) for one in told] == [
+        (one.name, one.written, one.accepted) for one in facts.cost.strategies
+    ]
+    known = facts.model_copy(
+        update={"cost": facts.cost.model_copy(update={"strategies": told, "by_purpose": {"write": spent["contrast"]}})}
+    )
     (table,) = [one for one in the_data(known).blocks if isinstance(one, Table) and one.title == "By strategy"]
     accepted = sum(one.teaching.strategies["contrast"][1] for one in facts.rounds if one.teaching)
     rows = {"".join(map(str, line[0])): ["".join(map(str, cell)) for cell in line] for line in table.rows}
@@ -195,3 +206,12 @@ def test_each_strategy_says_what_an_accepted_lesson_cost(run: Path) -> None:
     assert contrast[4:6] == [f"{12_000 / accepted:,.0f}", UNKNOWN]
     (errors,) = [cells for name, cells in rows.items() if "errors" in name]
     assert errors[4:] == [NOTHING] * 3, "nobody was asked"
+
+    terminal = Console(file=io.StringIO(), width=80)
+    with terminal.capture() as shot:
+        terminal.print(shown(known))
+    lines = [" ".join(line.split()) for line in shot.get().splitlines()]
+    at = next(at for at, line in enumerate(lines) if line.startswith("contrast "))
+    assert lines[at].endswith("12,000 unknown 1:00"), "in all"
+    assert lines[at + 1] == " ".join(["for each accepted", *contrast[4:]]), "what the page says"
+    assert [line.split()[-3:] for line in lines if line.startswith("errors ")] == [["-", "-", "-"]]

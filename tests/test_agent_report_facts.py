@@ -426,7 +426,7 @@ def recount_cost(
         for name, ones in groups.items()
     }
     return {
-        "teacher": whole, **by,
+        "teacher": whole, **by, "strategies": recount_strategies(run, by["by_strategy"]),
         "retries": dict(Counter(row["reason"] for row in happened if row["event"] == "retry")), "seconds": seconds, "sessions": 1,
         "seconds_by_verb": dict(verbs), "accepted": lessons, "tokens_per_lesson": tokens / lessons if tokens is not None else None,
         "money_per_lesson": money / lessons if money is not None else None, "seconds_per_lesson": taught / lessons,
@@ -434,6 +434,23 @@ def recount_cost(
         "money_per_point": money / points if money is not None and points else None,
         "seconds_per_point": taught / points if points else None,
     }, prompts  # fmt: skip
+
+
+def recount_strategies(run: Path, spent: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    written, kept = (
+        Counter(row["strategy"] for place in run.glob(f"rounds/*/{name}.jsonl") for row in lines(place))
+        for name in ("candidates", "lessons")
+    )
+    rows: list[dict[str, Any]] = []
+    for name in sorted(sorted(written), key=lambda name: -written[name]):
+        took = spent.get(name)
+        parts = {"tokens_each": "tokens", "money_each": "money", "seconds_each": "seconds"}
+        known = took if took and kept[name] else {}
+        each = {
+            part: whole / kept[name] if (whole := known.get(of)) is not None else None for part, of in parts.items()
+        }
+        rows.append({"name": name, "written": written[name], "accepted": kept[name], "spent": took, **each})
+    return rows
 
 
 def recount_ledger(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from agent.report.charts import bars, stacks
 from agent.report.document import (
@@ -22,10 +22,9 @@ from agent.report.document import (
     row,
     says,
 )
-from agent.report.facts import Facts, Round, Teaching, Text
-from agent.report.words import CI, NOTHING, accuracy, more, right, rounded, seconds
+from agent.report.facts import Facts, Round, Strategy, Teaching, Text
+from agent.report.words import CI, NOTHING, accuracy, for_each, more, right
 from agent.tables import percent, plural
-from teacher.book import Totals
 
 CHARTED, LISTED = 12, 40
 """Reasons in the chart and in the table."""
@@ -48,7 +47,7 @@ def the_data(facts: Facts) -> Section:
         *_rejected(taught),
     ]
     blocks += [
-        _strategies(taught, facts.cost.by_strategy),
+        _strategies(facts.cost.strategies),
         *_variety(taught),
         *_witnesses(taught),
         *_reviews(taught),
@@ -125,33 +124,20 @@ def _rejected(taught: Taught) -> Iterator[Block]:
     )  # fmt: skip
 
 
-def _strategies(taught: Taught, spent: Mapping[str, Totals]) -> Table:
+def _strategies(found: Sequence[Strategy]) -> Table:
     """What each strategy brought, and what writing and checking took for each lesson that was accepted."""
-    written, accepted = Counter[str](), Counter[str]()
-    for _, each in taught:
-        for name, (came, kept) in each.strategies.items():
-            written[name] += came
-            accepted[name] += kept
     rows = [
         row(
-            named(name),
-            f"{n:,}",
-            f"{accepted[name]:,}",
-            percent(accepted[name] / n),
-            *_each(spent.get(name), accepted[name]),
+            named(one.name),
+            f"{one.written:,}",
+            f"{one.accepted:,}",
+            percent(one.accepted / one.written),
+            *for_each(one),
         )
-        for name, n in written.most_common()
+        for one in found
     ]
     columns = ("strategy", "written", "accepted", "share", "tokens for each accepted", "money", "in flight")
     return Table("By strategy", columns, tuple(rows))
-
-
-def _each(spent: Totals | None, accepted: int) -> tuple[str, str, str]:
-    """Tokens, money and time for each accepted lesson; nothing where none was, or no teacher was asked."""
-    if spent is None or not accepted:
-        return NOTHING, NOTHING, NOTHING
-    money = spent.money / accepted if spent.money is not None else None
-    return rounded(spent.tokens / accepted), rounded(money), seconds(spent.seconds / accepted)
 
 
 def _variety(taught: Taught) -> Iterator[Block]:

@@ -289,6 +289,25 @@ class Flips(Record):
     """How many never did, though mined again."""
 
 
+class Strategy(Record):
+    """One strategy: what it brought, and what writing and checking took."""
+
+    name: str
+    """As the settings name it."""
+    written: int
+    """Candidates that came."""
+    accepted: int
+    """Those that became lessons."""
+    spent: Totals | None
+    """What its requests took; None where no teacher was asked."""
+    tokens_each: float | None
+    """Teacher tokens for each accepted lesson; None without lessons or requests."""
+    money_each: float | None
+    """Money for each; None where money is unknown, too."""
+    seconds_each: float | None
+    """Time with a request in flight, for each."""
+
+
 class Cost(Record):
     """What the run cost."""
 
@@ -300,6 +319,8 @@ class Cost(Record):
     """The same by strategy."""
     by_round: dict[str, Totals]
     """The same by round."""
+    strategies: tuple[Strategy, ...]
+    """What each strategy brought and took, those that wrote most first."""
     retries: dict[str, int]
     """Requests that were sent again, by reason."""
     seconds: float

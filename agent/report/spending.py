@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from pydantic import ValidationError
 
-from agent.report.facts import Claim, Cost, Prompt
+from agent.report.facts import Claim, Cost, Prompt, Strategy
 from agent.report.reading import Files, damaged
+from agent.trail import Round
 from loops.untargeted import NO_ROUND
 from teacher.book import Book, Totals, open_readonly, unreadable
 
@@ -34,18 +36,34 @@ def cost_of(files: Files) -> tuple[Cost, tuple[Prompt, ...]]:
 
 def _cost(files: Files, book: Book | None) -> Cost:
     view, spent, took = files.view, book.totals() if book else None, files.view.seconds_by_verb()
-    by_round = book.spend_by("round") if book else {}
+    by_round, by_strategy = (book.spend_by("round"), book.spend_by("tag")) if book else ({}, {})
     accepted, points = sum(len(one.lessons) for one in files.trail.rounds), points_gained(files.claim)
     tokens, money = _of_lessons(spent, by_round.get(str(NO_ROUND)))
     seconds = view.elapsed()
     teaching = seconds - took.get("control", 0.0)
     return Cost(
-        teacher=spent, by_purpose=book.spend_by("purpose") if book else {}, by_strategy=book.spend_by("tag") if book else {},
-        by_round=by_round, retries=dict(view.retries), seconds=seconds, sessions=view.sessions,
-        seconds_by_verb=took, accepted=accepted,
+        teacher=spent, by_purpose=book.spend_by("purpose") if book else {}, by_strategy=by_strategy,
+        by_round=by_round, strategies=strategies_of(files.trail.rounds, by_strategy),
+        retries=dict(view.retries), seconds=seconds, sessions=view.sessions, seconds_by_verb=took, accepted=accepted,
         tokens_per_lesson=_for_each(tokens, accepted), money_per_lesson=_for_each(money, accepted),
         seconds_per_lesson=_for_each(teaching, accepted), tokens_per_point=_for_each(tokens, points),
         money_per_point=_for_each(money, points), seconds_per_point=_for_each(teaching, points),
+    )  # fmt: skip
+
+
+def strategies_of(rounds: Sequence[Round], spent: Mapping[str, Totals]) -> tuple[Strategy, ...]:
+    """What each strategy of these rounds brought and took."""
+    written = Counter(one.strategy for at in rounds for one in at.candidates)
+    accepted = Counter(one.strategy for at in rounds for one in at.lessons.values())
+    ranked = sorted(written.items(), key=lambda entry: (-entry[1], entry[0]))
+    return tuple(_strategy(name, count, accepted[name], spent.get(name)) for name, count in ranked)
+
+
+def _strategy(name: str, written: int, accepted: int, spent: Totals | None) -> Strategy:
+    tokens, money, seconds = (spent.tokens, spent.money, spent.seconds) if spent else (None, None, None)
+    return Strategy(
+        name=name, written=written, accepted=accepted, spent=spent, tokens_each=_for_each(tokens, accepted),
+        money_each=_for_each(money, accepted), seconds_each=_for_each(seconds, accepted),
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from agent.report.facts import Change
+from agent.report.facts import Change, Strategy
 from agent.tables import UNKNOWN, amount, duration, percent
 from loops.stats import Score
 
@@ -69,6 +69,13 @@ def seconds(value: float | None) -> str:
     if value is None:
         return UNKNOWN
     return f"{value:.1f} s" if value < 60 else duration(value)
+
+
+def for_each(one: Strategy) -> tuple[str, str, str]:
+    """Tokens, money and time for each accepted lesson; nothing where none was, or no teacher was asked."""
+    if one.spent is None or not one.accepted:
+        return NOTHING, NOTHING, NOTHING
+    return rounded(one.tokens_each), rounded(one.money_each), seconds(one.seconds_each)
 
 
 def date(when: float | None) -> str:
