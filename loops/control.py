@@ -5,7 +5,9 @@ lessons up to the best round did, naming and checking included; on as many untar
 steps. The first two read the same stream of untargeted requests: the longest beginning that costs no more, and the first so
 many lessons. An arm that the budget or the teacher does not allow is missing, with the reason, and the claim is made without it.
 
-With several training seeds (`train.seeds`) each arm is trained with each, and compared over all of them.
+With several training seeds (`train.seeds`) each arm is trained with each, and compared over all of them. Where `train.start` is
+`last`, an arm goes the best student's way: from the seed-only student on, as many trainings one from another, each with that
+share of the arm's lessons which the round had of the best student's, or for as many steps.
 """
 
 from __future__ import annotations
@@ -19,14 +21,14 @@ from typing import Any
 
 from loops.claims import control_sentence, gain_over_seeds
 from loops.crew import Crew
-from loops.learning import Exam, examined, example, fit, lessons_until, round_file, training_list
-from loops.retraining import Pair, best_attempts
+from loops.learning import Exam, begun_from, examined, example, fit, lessons_until, round_file, rounds_to, training_list
+from loops.retraining import Pair, best_attempts, seed_only_adapter
 from loops.run_folder import content_hash, digest
 from loops.state import State
 from loops.stats import compare
 from loops.telling import say_score
 from loops.untargeted import MOST, Written, lessons_tokens, untargeted_stream
-from student.records import Attempt, HeldOutItem, Lesson, Record, read_records, write_json, write_records
+from student.records import Attempt, Example, HeldOutItem, Lesson, Record, read_records, write_json, write_records
 from teacher.errors import BudgetSpent
 
 Update = dict[str, Any]
@@ -66,7 +68,7 @@ def train_arms(state: State, crew: Crew) -> None:
         )
         return
     wanted = _best_size(state, crew)
-    arms = [*_untargeted_arms(state, crew, wanted), _longer_arm(state, crew, wanted)]
+    arms = [*_untargeted_arms(state, crew, wanted), _trained(state, crew, STEPS, [], 0)]
     for arm in arms:
         if arm.missing:
             crew.emit("note", text=f"the control arm '{arm.name}' is missing: {arm.missing}")
@@ -82,7 +84,8 @@ def _best_size(state: State, crew: Crew) -> Size:
     def make() -> None:
         # Before the first request of an arm: none of them can be counted in.
         tokens = 0 if state.adopt else lessons_tokens(crew.folder.ledger, state.best)
-        write_json(target, Size(tokens=tokens, lessons=len(lessons), steps=_steps(adapter)).model_dump())
+        steps = sum(_steps(round_file(crew, number, "adapter")) for number in _stages(crew, state.best))
+        write_json(target, Size(tokens=tokens, lessons=len(lessons), steps=steps).model_dump())
 
     inputs = {"best": state.best, "lessons": digest([one.id for one in lessons]), "adapter": content_hash(adapter)}
     crew.folder.once(target, inputs, make)
@@ -151,26 +154,44 @@ def lessons_in(read: Sequence[Written]) -> list[Lesson]:
     return list(chain.from_iterable(one.lessons for one in read))
 
 
-def _longer_arm(state: State, crew: Crew, wanted: Size) -> Arm:
-    """Seeds alone, for as many steps as the best round's student."""
-    train = crew.settings.train.model_copy(update={"min_steps": wanted.steps})
-    longer = replace(crew, settings=crew.settings.model_copy(update={"train": train}))
-    return _trained(state, longer, STEPS, [], 0)
-
-
 def _trained(state: State, crew: Crew, name: str, lessons: Sequence[Lesson], tokens: int) -> Arm:
     """An arm's lessons and its adapters, one for each training seed."""
-    place, here = _place(crew, name), state.model_copy(update={"round": state.best})
-    target = place / "lessons.jsonl"
+    target = _place(crew, name) / "lessons.jsonl"
     inputs = {"lessons": [one.model_dump() for one in lessons]}
     crew.folder.once(target, inputs, lambda: write_records(target, lessons))
     lessons = read_records(target, Lesson)
-    seeds, written = ([example(one) for one in group] for group in (crew.evals.seeds, lessons))
-    examples = training_list(seeds, written, crew.settings.curate.real_share)
-    for luck, adapter in enumerate(_adapters(crew, name)):
-        fit(crew, here, f"control: {name}", examples, adapter, luck)
-    steps = _steps(_adapters(crew, name)[0])
-    return Arm(name=name, size=Size(tokens=tokens, lessons=len(lessons), steps=steps))
+    written = [example(one) for one in lessons]
+    made = [_students(state, crew, name, written, luck) for luck in range(crew.settings.train.seeds)]
+    return Arm(name=name, size=Size(tokens=tokens, lessons=len(lessons), steps=sum(map(_steps, made[0]))))
+
+
+def _stages(crew: Crew, best: int) -> list[int]:
+    """The rounds whose trainings the best student went through."""
+    return rounds_to(crew, best) if crew.settings.train.start == "last" else [best]
+
+
+def _students(state: State, crew: Crew, name: str, lessons: Sequence[Example], luck: int) -> list[Path]:
+    """Train an arm's student for one training seed as the best was trained: an adapter for each stage, the arm's own last."""
+    here, places = state.model_copy(update={"round": state.best}), [seed_only_adapter(crew, luck)]
+    seeds, total = [example(one) for one in crew.evals.seeds], len(lessons_until(crew, state.best))
+    adapter = _adapters(crew, name)[luck]
+    stages = {number: adapter.with_name(f"{adapter.name}.round-{number}") for number in _stages(crew, state.best)}
+    for number, aside in stages.items():
+        so_far = lessons[: round(len(lessons) * len(lessons_until(crew, number)) / total)]
+        examples = training_list(seeds, so_far, crew.settings.curate.real_share)
+        place = adapter if number == state.best else aside if number else places[0]
+        start = begun_from(crew, number, places[-1])
+        fit(_lengthened(crew, name, number), here, f"control: {name}", examples, place, luck, start)
+        places.append(place)
+    return places[1:]
+
+
+def _lengthened(crew: Crew, name: str, number: int) -> Crew:
+    """What an arm is trained with: seeds alone for as many steps as the round's student."""
+    if name != STEPS or not number:
+        return crew
+    train = crew.settings.train.model_copy(update={"min_steps": _steps(round_file(crew, number, "adapter"))})
+    return replace(crew, settings=crew.settings.model_copy(update={"train": train}))
 
 
 def _place(crew: Crew, name: str) -> Path:

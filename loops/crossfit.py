@@ -19,13 +19,15 @@ from loops.crew import Crew
 from loops.folds import Ground, ground_of, grounds
 from loops.learning import (
     Exam,
+    begun_from,
     examined,
     example,
     fit,
+    fit_round,
     lessons_until,
     machine,
-    round_examples,
     round_file,
+    rounds_to,
     student_name,
     training_list,
     worked_examples,
@@ -51,11 +53,17 @@ def train_folds(state: State, crew: Crew) -> None:
         return
     parts = grounds(crew)
     for part in parts:
-        fit(crew, state, fold_name(part, parts), fold_examples(crew, parts, part, lessons), _place(crew, state, part))
+        start = begun_from(crew, state.round, _place(crew, state.round - 1, part))
+        learned, place = fold_examples(crew, parts, part, lessons), _place(crew, state.round, part)
+        fit(crew, state, fold_name(part, parts), learned, place, start=start)
 
 
 def examine_folds(state: State, crew: Crew) -> list[Attempt]:
-    """The attempts of the round's students, each at its own fold; their adapters are not needed after that."""
+    """The attempts of the round's students, each at its own fold.
+
+    Their adapters are not needed after that, unless the next round's go on from them (`train.start`). Folds are frozen, so what a
+    fold's student goes on from has not met that fold either, nor anything made from it.
+    """
     name, target = student_name(state.round), round_file(crew, state.round, ATTEMPTS)
 
     def make() -> None:
@@ -66,14 +74,14 @@ def examine_folds(state: State, crew: Crew) -> list[Attempt]:
                 "mine",
                 _fold(crew, part),
                 _aside(target, part),
-                _place(crew, state, part),
+                _place(crew, state.round, part),
             )
             for part in parts
         ]
         _write_joined(crew, target, [one for exam in exams for one in examined(crew, state, exam)])
 
     crew.folder.once(target, _inputs(crew, lessons_until(crew, state.round)), make)
-    shutil.rmtree(target.parent / "folds", ignore_errors=True)
+    _drop_folds(crew, state.round if crew.settings.train.start == "base" else state.round - 1)
     return read_records(target, Attempt)
 
 
@@ -101,10 +109,9 @@ def untouched(state: State, crew: Crew, name: str) -> list[Attempt]:
 
 def full_students(state: State, crew: Crew) -> None:
     """Train the students the claim is about, on all seeds and all lessons up to their round: of round 0 and of the best."""
-    for number in sorted({0, state.best}):
-        here = state.model_copy(update={"round": number})
-        name = f"{student_name(number)}, all seeds"
-        fit(crew, here, name, round_examples(crew, number), round_file(crew, number, "adapter"))
+    _drop_folds(crew, state.round)
+    for number in rounds_to(crew, state.best):
+        fit_round(state.model_copy(update={"round": number}), crew, f"{student_name(number)}, all seeds")
 
 
 def fold_examples(crew: Crew, parts: Sequence[Ground], part: Ground, lessons: Sequence[Lesson]) -> list[Example]:
@@ -126,10 +133,12 @@ def fold_name(part: Ground, parts: Sequence[Ground]) -> str:
 
 def _inputs(crew: Crew, lessons: Sequence[Lesson]) -> dict[str, Any]:
     """Everything the joined attempts depend on, in plain values: the adapters are gone by the time they are looked for again."""
+    base = crew.settings.train.start == "base"
+    train = crew.settings.train.model_dump(exclude={"seeds", "start"} if base else {"seeds"})
     return {"folds": {seed.id: part.number for part in grounds(crew) for seed in part.seeds},
             "seeds": [seed.model_dump() for seed in crew.evals.seeds], "ask": crew.evals.ask().model_dump(),
             "lessons": [lesson.model_dump() for lesson in lessons], "real_share": crew.settings.curate.real_share,
-            "train": crew.settings.train.model_dump(exclude={"seeds"}), "student": crew.settings.student.model_dump(),
+            "train": train, "student": crew.settings.student.model_dump(),
             "seed": crew.settings.seed, "machine": machine(crew)}  # fmt: skip
 
 
@@ -143,8 +152,14 @@ def _others(crew: Crew, part: Ground) -> EvalSet:
     return replace(crew.evals, seeds=tuple(seed for seed in crew.evals.seeds if not part.holds(seed.id)))
 
 
-def _place(crew: Crew, state: State, part: Ground) -> Path:
-    return round_file(crew, state.round, "folds") / f"{part.number}"
+def _place(crew: Crew, number: int, part: Ground) -> Path:
+    return round_file(crew, number, "folds") / f"{part.number}"
+
+
+def _drop_folds(crew: Crew, last: int) -> None:
+    """Remove the students of folds up to a round."""
+    for number in range(last + 1):
+        shutil.rmtree(round_file(crew, number, "folds"), ignore_errors=True)
 
 
 def _aside(target: Path, part: Ground) -> Path:

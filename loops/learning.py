@@ -68,14 +68,37 @@ def round_examples(crew: Crew, number: int) -> list[Example]:
     return training_list(seeds, lessons, crew.settings.curate.real_share)
 
 
-def fit(crew: Crew, state: State, name: str, examples: list[Example], place: Path, luck: int = 0) -> None:
-    """Train an adapter on examples into `place`, unless it is there. Another `luck` is another training seed."""
-    settings = crew.settings.train.model_dump(exclude={"seeds"})
+def rounds_to(crew: Crew, number: int) -> list[int]:
+    """The rounds that students of round 0 and of this one were trained in: all between, where each goes on from the last."""
+    return list(range(number + 1)) if crew.settings.train.start == "last" else sorted({0, number})
+
+
+def begun_from(crew: Crew, number: int, before: Path) -> Path | None:
+    """The adapter that a round's training goes on from, which is `before`; None where it starts from the base."""
+    return before if number and crew.settings.train.start == "last" else None
+
+
+def fit(
+    crew: Crew, state: State, name: str, examples: list[Example], place: Path, luck: int = 0, start: Path | None = None
+) -> None:
+    """Train an adapter on examples into `place`, unless it is there: from the base, or from the adapter in `start`.
+
+    Another `luck` is another training seed. Raises RunError for a `start` that is not what was made.
+    """
+    settings = crew.settings.train.model_dump(exclude={"seeds", "start"})
     seed = crew.settings.seed + LUCK * luck
-    inputs = {"examples": [one.model_dump() for one in examples], "settings": settings, "seed": seed,
-              "ask": crew.evals.ask().model_dump(), "student": crew.settings.student.model_dump(), "machine": machine(crew)}  # fmt: skip
+    inputs: dict[str, Any] = {
+        "examples": [one.model_dump() for one in examples], "settings": settings, "seed": seed,
+        "ask": crew.evals.ask().model_dump(), "student": crew.settings.student.model_dump(), "machine": machine(crew),
+    }  # fmt: skip
+    if start is not None:
+        crew.folder.verify(start)
+        inputs["start"] = content_hash(start)
 
     def on(message: dict[str, Any]) -> None:
+        if note := message.get("note"):
+            crew.emit("note", text=f"{name}: {note}")
+            return
         crew.emit("loss", round=state.round, student=name, step=message["step"], steps=message["steps"],
                   loss=round(message["loss"], 4), tokens_per_second=round(message["tokens_per_second"], 1))  # fmt: skip
 
@@ -83,7 +106,7 @@ def fit(crew: Crew, state: State, name: str, examples: list[Example], place: Pat
         draft = place.with_name(f".{place.name}.draft")
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
-        result = crew.student.train(crew.evals.ask(), examples, settings, seed, draft, on)
+        result = crew.student.train(crew.evals.ask(), examples, settings, seed, draft, on, start)
         if result["dropped_too_long"]:
             crew.emit(
                 "note",
@@ -94,6 +117,12 @@ def fit(crew: Crew, state: State, name: str, examples: list[Example], place: Pat
         shutil.rmtree(unfinished(draft), ignore_errors=True)
 
     crew.folder.once(place, inputs, make)
+
+
+def fit_round(state: State, crew: Crew, name: str) -> None:
+    """Train a round's student on all seeds and lessons so far, from where `train.start` says."""
+    start = begun_from(crew, state.round, crew.folder.round(state.round - 1) / "adapter")
+    fit(crew, state, name, round_examples(crew, state.round), round_file(crew, state.round, "adapter"), start=start)
 
 
 @dataclass(frozen=True)
@@ -149,7 +178,7 @@ def mine_attempts(state: State, crew: Crew) -> list[Attempt]:
     lessons = [example(lesson) for lesson in lessons_until(crew, state.round - 1)]
     inputs = {"folds": crew.settings.mine.folds, "real_share": crew.settings.curate.real_share,
               "lessons": [one.model_dump() for one in lessons], "seeds": [seed.model_dump() for seed in seeds],
-              "train": crew.settings.train.model_dump(), "seed": crew.settings.seed, "machine": machine(crew)}  # fmt: skip
+              "train": crew.settings.train.model_dump(exclude={"start"}), "seed": crew.settings.seed, "machine": machine(crew)}  # fmt: skip
 
     def make() -> None:
         folds = make_folds(seeds, crew.settings.mine.folds)
@@ -165,7 +194,10 @@ def mine_attempts(state: State, crew: Crew) -> list[Attempt]:
 
 
 def fold_attempts(state: State, crew: Crew, number: int, fold: list[Seed], lessons: list[Example]) -> list[Attempt]:
-    """Train on the other folds' seeds and the lessons, then examine this fold."""
+    """Train on the other folds' seeds and the lessons, then examine this fold.
+
+    From the base whatever `train.start` says: the last round's student was trained on this very fold.
+    """
     held = {seed.id for seed in fold}
     others = [example(seed) for seed in crew.evals.seeds if seed.id not in held]
     learned = training_list(others, lessons, crew.settings.curate.real_share)

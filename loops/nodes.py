@@ -23,10 +23,9 @@ from loops.learning import (
     examined,
     failures_of,
     few_shot,
-    fit,
+    fit_round,
     lessons_until,
     mine_attempts,
-    round_examples,
     round_file,
     student_name,
     zero_shot,
@@ -63,12 +62,11 @@ def baseline(state: State, crew: Crew) -> Update:
 
 
 def train(state: State, crew: Crew) -> Update:
-    """Fine-tune from the base on the seeds and every lesson accepted so far; cross-fitted, once for each fold."""
+    """Fine-tune on the seeds and every lesson accepted so far, from where `train.start` says; cross-fitted, once for each fold."""
     if state.cross_fit:
         train_folds(state, crew)
         return {}
-    examples = round_examples(crew, state.round)
-    fit(crew, state, f"round {state.round}", examples, round_file(crew, state.round, "adapter"))
+    fit_round(state, crew, f"round {state.round}")
     return {}
 
 

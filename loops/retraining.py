@@ -1,8 +1,9 @@
 """The same two trainings again with other seeds: what tells the lessons from the luck of one training.
 
 In: the best round, and how many training seeds are wanted (`train.seeds`). Out: adapters of the best round's and of the seed-only
-data for each further seed, made before `test` is opened, and then the claim over all of them. Nothing is chosen here: the round
-was chosen by its first training, and every further one counts.
+data for each further seed, made before `test` is opened, and then the claim over all of them. Where `train.start` is `last`, all
+rounds up to the best are trained again, each from the one before. Nothing is chosen here: the round was chosen by its first
+training, and every further one counts.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 from loops.claims import gain_over_seeds, lessons_sentence
 from loops.crew import Crew
-from loops.learning import Exam, examined, fit, round_examples
+from loops.learning import Exam, begun_from, examined, fit, round_examples, rounds_to
 from loops.state import State
 from student.records import Attempt, HeldOutItem
 
@@ -29,11 +30,21 @@ def retrained(state: State, crew: Crew) -> list[Pair]:
 
 
 def _pair(state: State, crew: Crew, luck: int) -> Pair:
-    place = crew.folder.path / "claim" / f"training-{luck + 1}"
-    for name, number in (("best", state.best), ("seed-only", 0)):
-        here = state.model_copy(update={"round": number})
-        fit(crew, here, f"{name}, training {luck + 1}", round_examples(crew, number), place / name, luck)
-    return place / "best", place / "seed-only"
+    seed_only = seed_only_adapter(crew, luck)
+    before = seed_only
+    for number in rounds_to(crew, state.best):
+        name = {0: "seed-only", state.best: "best"}.get(number, f"round-{number}")
+        here, place = state.model_copy(update={"round": number}), seed_only.with_name(name)
+        start = begun_from(crew, number, before)
+        fit(crew, here, f"{name}, training {luck + 1}", round_examples(crew, number), place, luck, start)
+        before = place
+    return before, seed_only
+
+
+def seed_only_adapter(crew: Crew, luck: int) -> Path:
+    """The seed-only student of a training seed: that of round 0 for the first."""
+    further = crew.folder.path / "claim" / f"training-{luck + 1}"
+    return further / "seed-only" if luck else crew.folder.round(0) / "adapter"
 
 
 def lessons_claim(

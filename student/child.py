@@ -73,10 +73,10 @@ class Desk:
         return {"machine": self.machine.model_dump(), "parameters": parameters - adapter, "adapter": adapter}
 
     def train(self, job: dict[str, Any], say: Any) -> dict[str, Any]:
-        """Fit a fresh adapter and save it in `out`."""
+        """Fit a fresh adapter, or go on from the one in `start`, and save it in `out`."""
         from student.prompting import Ask
         from student.records import Example
-        from student.train import TrainSettings, train
+        from student.train import Around, TrainSettings, train
 
         examples = [Example(**example) for example in job["examples"]]
 
@@ -84,8 +84,11 @@ class Desk:
             say(step=step, steps=steps, loss=loss, tokens_per_second=speed)
 
         settings = TrainSettings(**job["settings"])
-        kept = Path(job["kept"]) if job.get("kept") else None
-        result = train(self.student, Ask(**job["ask"]), examples, settings, job["seed"], on_step, kept, self.team.peers)
+        start, kept = (Path(job[name]) if job.get(name) else None for name in ("start", "kept"))
+        result = train(
+            self.student, Ask(**job["ask"]), examples, settings, job["seed"], on_step,
+            Around(start, kept, self.team.peers, lambda note: say(note=note)),
+        )  # fmt: skip
         if self.team.first:
             self.student.save(Path(job["out"]))
         return result.model_dump()

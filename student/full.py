@@ -1,7 +1,7 @@
 """A student whose own weights are trained: no adapter, every linear layer of the adapted depth.
 
 The same methods as `student.lora.Student`. What `save` writes are the trained weights alone; the base's own are kept beside them in
-memory, so that the untouched model can still be examined and every training starts from it.
+memory, so that the untouched model can still be examined and trainings can start from it.
 """
 
 from __future__ import annotations

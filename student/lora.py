@@ -1,7 +1,7 @@
 """One base model with one LoRA adapter that is reset, trained, saved, loaded and switched off; the base never changes.
 
-The base is loaded once per run. Each training starts from freshly drawn adapter weights (LoRA: Hu et al., arXiv
-2106.09685; from the base each round, as LLM2LLM's ablation asks), so the tenth round costs no more than the first.
+The base is loaded once per run. A training starts from freshly drawn adapter weights (LoRA: Hu et al., arXiv 2106.09685; from the
+base each round, as LLM2LLM's ablation asks) or, where `train.start` says so, from an adapter that was saved.
 """
 
 from __future__ import annotations

@@ -21,6 +21,10 @@ class Alone:
         """The sum of all processes' values, in place."""
         return values
 
+    def least(self, values: torch.Tensor) -> torch.Tensor:
+        """The smallest of all processes' values, in place."""
+        return values
+
 
 class Group(Alone):
     """One of several processes that `torch.distributed` has joined."""
@@ -33,4 +37,8 @@ class Group(Alone):
 
     def add(self, values: torch.Tensor) -> torch.Tensor:
         torch.distributed.all_reduce(values)
+        return values
+
+    def least(self, values: torch.Tensor) -> torch.Tensor:
+        torch.distributed.all_reduce(values, torch.distributed.ReduceOp.MIN)
         return values

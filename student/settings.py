@@ -43,12 +43,13 @@ class TrainSettings(Record):
 
     epochs: float = Field(default=6.0, gt=0, allow_inf_nan=False)
     """Passes over the data."""
-    min_steps: int = Field(default=40, ge=1)
+    min_steps: int = Field(default=60, ge=1)
     """Optimiser steps at least: with little data there are more epochs, so that a weak baseline cannot fake a gain."""
     batch_size: int = Field(default=16, ge=1)
     """Items per optimiser step."""
-    learning_rate: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
-    """Peak learning rate of AdamW."""
+    learning_rate: float = Field(default=4e-3, gt=0, allow_inf_nan=False)
+    """Peak learning rate of AdamW. The default is for adapters on the top layers (docs/evidence.md); all layers, and whole weights above
+    all, want less."""
     warmup: float = Field(default=0.1, ge=0, le=1)
     """Share of the steps over which the rate rises from zero."""
     weight_decay: float = Field(default=0.0, ge=0, allow_inf_nan=False)
@@ -63,5 +64,10 @@ class TrainSettings(Record):
     seeds: int = Field(default=1, ge=1)
     """Trainings of the best round's and of the seed-only student for the claim. One shows that this model is better; several show
     whether the lessons help, whatever the luck of a training."""
+    start: Literal["base", "last"] = "base"
+    """Where a round's training starts: from the untouched base model, as LLM2LLM found better (arXiv 2403.15042), or from the
+    student of the round before (`last`), which is then trained longer in all than the seed-only one: `--control` tells that from what the
+    lessons do. Whoever is compared goes the same way: the arms and the further `seeds` are trained round by round too, and a cross-fitted
+    fold goes on from its own last student. The fold students of mining start from the base always."""
     max_tokens: int = Field(default=1024, ge=2)
     """Items longer than this are left out and counted, never cut."""

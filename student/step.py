@@ -23,7 +23,7 @@ class Steps:
     def __init__(self, student: Student, encoded: Sequence[Encoded], features: Features, tokens_at_once: int) -> None:
         self.student, self.encoded, self.features = student, encoded, features
         self.tokens_at_once = tokens_at_once
-        """Tokens of one part; halved where memory does not suffice."""
+        """Tokens of one part; halved where memory does not suffice, which `student.train` tells and keeps."""
 
     def gradient(self, rows: Sequence[int], labels: int) -> float:
         """Leave this step's gradient on the adapter; returns the loss's share of these rows.

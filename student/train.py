@@ -13,6 +13,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -56,24 +57,39 @@ OnStep = Callable[[int, int, float, float], None]
 """Called with step, steps, loss in nats per answer token, real tokens per second."""
 
 
+@dataclass(frozen=True)
+class Around:
+    """What a training has around it, beside what it learns and how."""
+
+    start: Path | None = None
+    """The adapter it goes on from; None for the base."""
+    kept: Path | None = None
+    """A folder for the state of a training that may be killed."""
+    peers: Alone = field(default_factory=Alone)
+    """The processes that share every step."""
+    on_note: Callable[[str], None] = lambda note: None
+    """Called with what a person should know."""
+
+
 def train(
     student: Student, ask: Ask, examples: Sequence[Example], settings: TrainSettings, seed: int, on_step: OnStep,
-    kept: Path | None = None, peers: Alone | None = None,
+    around: Around | None = None,
 ) -> TrainResult:  # fmt: skip
-    """Reset the adapter and fit it to the examples. Raises ValueError when no example fits `max_tokens`.
-
-    `kept`: a folder for the state of a training that may be killed; `peers`: the processes that share every step.
-    """
+    """Fit the adapter to the examples, from the base unless `around` has a start. Raises ValueError when no example fits `max_tokens`."""
+    around = around or Around()
     learned, watched = split_off(examples, settings.hold_out, seed)
     encoded, dropped = encode(student.tokenizer, ask, [*learned, *watched], settings.max_tokens)
     if not encoded:
         raise ValueError(f"none of the {len(examples)} training items fits train.max_tokens={settings.max_tokens}")
     count = len(encode(student.tokenizer, ask, learned, settings.max_tokens)[0]) if watched else len(encoded)
-    student.reset(seed)
+    if around.start is None:
+        student.reset(seed)
+    else:
+        student.restore(around.start)
     student.clear_gradients()
-    fitting = _Fitting(student, encoded, count, settings, seed, peers or Alone())
+    fitting = _Fitting(student, encoded, count, settings, seed, around.peers)
     start = time.perf_counter()
-    fitting.run(on_step, Kept(kept, fitting.key(student)))
+    fitting.run(on_step, around.on_note, Kept(around.kept, fitting.key(student, goes_on=around.start is not None)))
     return fitting.result(dropped, time.perf_counter() - start)
 
 
@@ -100,26 +116,32 @@ class _Fitting:
         self.optimiser = Optimiser(student.trainable(), settings, len(self.plan))
         used = sorted({row for rows in self.plan for row in rows} | {*self.watched})
         at_once = settings.tokens_at_once or TOKENS_AT_ONCE[student.device.type == "cuda"]
-        self.steps = Steps(student, encoded, Features(student, encoded, used, at_once), at_once)
+        self.steps, self.at_once = Steps(student, encoded, Features(student, encoded, used, at_once), at_once), at_once
         self.per_epoch = max(1, -(-learned // settings.batch_size))
         self.losses: list[float] = []
         self.best: tuple[float, int, torch.Tensor] | None = None
         self.tokens = 0
 
-    def key(self, student: Student) -> str:
-        """Names this training: the state of another one is not taken up."""
+    def key(self, student: Student, goes_on: bool) -> str:
+        """Names this training: the state of another one is not taken up. One that `goes_on` from another is named by its weights too."""
+        begun = hashlib.sha256(self.optimiser.flat.detach().cpu().numpy().tobytes()).hexdigest() if goes_on else ""
         about = [
             [row.ids for row in self.encoded], self.settings.model_dump(), self.seed, len(self.watched),
-            student.lora.model_dump(), str(student.causal.dtype), len(self.optimiser.flat), torch.get_num_threads(),
+            student.lora.model_dump(), str(student.causal.dtype), len(self.optimiser.flat), torch.get_num_threads(), begun,
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(about).encode()).hexdigest()
 
-    def run(self, on_step: OnStep, kept: Kept) -> None:
+    def run(self, on_step: OnStep, on_note: Callable[[str], None], kept: Kept) -> None:
         """Make every step that is not made yet."""
         self._take_up(kept)
         start, before = time.perf_counter(), self.tokens
         for number in range(self.optimiser.done + 1, len(self.plan) + 1):
             loss = self._step(self.plan[number - 1])
+            if self._in_smaller_parts():
+                on_note(
+                    f"memory did not suffice in step {number} of {len(self.plan)}: from here on at most {self.at_once:,} tokens are "
+                    f"computed at once, which is slower and changes nothing but rounding; train.tokens_at_once={self.at_once} begins so"
+                )
             on_step(number, len(self.plan), loss, (self.tokens - before) / (time.perf_counter() - start))
             if self.watched and (number % self.per_epoch == 0 or number == len(self.plan)) and self._worn_out(number):
                 break
@@ -139,6 +161,12 @@ class _Fitting:
         self.tokens += sum(len(self.encoded[row].ids) for row in rows)
         return loss
 
+    def _in_smaller_parts(self) -> bool:
+        """Whether memory did not suffice for what was computed at once, here or in another process; then all go on with less."""
+        before, now = self.at_once, torch.tensor(self.steps.tokens_at_once, device=self.optimiser.flat.device)
+        self.at_once = self.steps.tokens_at_once = int(self.peers.least(now))
+        return self.at_once < before
+
     def _worn_out(self, number: int) -> bool:
         """Whether the watched items' loss has not fallen for `patience` epochs; remembers the best weights."""
         loss = self.steps.loss(self.watched)
@@ -151,7 +179,8 @@ class _Fitting:
         best = None
         if self.best is not None:
             tensors["best"], best = self.best[2].cpu(), self.best[:2]
-        return tensors, {"step": self.optimiser.done, "losses": self.losses, "tokens": self.tokens, "best": best}
+        about = {"step": self.optimiser.done, "losses": self.losses, "tokens": self.tokens, "best": best}
+        return tensors, {**about, "at_once": self.at_once}
 
     def _take_up(self, kept: Kept) -> None:
         found = kept.load()
@@ -160,6 +189,7 @@ class _Fitting:
         tensors, about = found
         self.optimiser.restore(tensors, about["step"])
         self.losses, self.tokens = about["losses"], about["tokens"]
+        self.at_once = self.steps.tokens_at_once = about["at_once"]
         if about["best"] is not None:
             self.best = (*about["best"], tensors["best"].to(self.optimiser.flat.device))
 

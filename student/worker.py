@@ -43,16 +43,18 @@ class StudentWorker:
         return self.loaded
 
     def train(
-        self, ask: Ask, examples: list[Example], settings: dict[str, Any], seed: int, out: Path, on: OnMessage
-    ) -> dict[str, Any]:
-        """Fine-tune on examples; the adapter is in `out` when this returns.
+        self, ask: Ask, examples: list[Example], settings: dict[str, Any], seed: int, out: Path, on: OnMessage,
+        start: Path | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Fine-tune on examples, from the base or from the adapter in `start`; the adapter is in `out` when this returns.
 
         What a killed training needs to go on is kept in `unfinished(out)`, which is the caller's to remove.
         """
         self.start()
         rows = [example.model_dump() for example in examples]
         job = {"job": "train", "ask": ask.model_dump(), "examples": rows, "settings": settings, "seed": seed}
-        return self._call({**job, "out": str(out), "kept": str(unfinished(out))}, on)
+        places = {"out": str(out), "kept": str(unfinished(out)), "start": str(start) if start else None}
+        return self._call({**job, **places}, on)
 
     def examine(
         self, ask: Ask, items: list[Item | Question], adapter: Path | None, max_new_tokens: int, on: OnMessage

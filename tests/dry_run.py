@@ -164,7 +164,7 @@ class TableStudent:
         """There is no process to end."""
 
     def train(
-        self, ask: Any, examples: list[Any], settings: dict[str, Any], seed: int, out: Path, on: Any
+        self, ask: Any, examples: list[Any], settings: dict[str, Any], seed: int, out: Path, on: Any, start: Any = None
     ) -> dict[str, Any]:
         on({"step": 1, "steps": 1, "loss": 1.0, "tokens_per_second": 1.0})
         (out / "table.json").write_text(json.dumps([one.model_dump() for one in examples]))

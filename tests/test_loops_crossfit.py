@@ -201,10 +201,10 @@ class Witnessed(TableStudent):
     """A table student that remembers what it learned and what it was asked."""
 
     def train(
-        self, ask: Any, examples: list[Any], settings: dict[str, Any], seed: int, out: Path, on: Any
+        self, ask: Any, examples: list[Any], settings: dict[str, Any], seed: int, out: Path, on: Any, start: Any = None
     ) -> dict[str, Any]:
         LEARNED.append((list(examples), []))
-        return super().train(ask, examples, settings, seed, out, on)
+        return super().train(ask, examples, settings, seed, out, on, start)
 
     def examine(self, ask: Any, items: list[Any], adapter: Path | None, max_new_tokens: int, on: Any) -> list[Any]:
         if adapter and (adapter.parent.name == "folds"):

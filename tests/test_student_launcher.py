@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dry_run import alive, environment, wait_until
+from dry_run import alive, environment, events, finish, start, wait_until, words
 
 from student.errors import StudentError
 from student.launcher import command
@@ -23,6 +23,7 @@ EXAMPLES = [Example(prompt=f"{3 + at * at} {thing}", answer=shop) for at in rang
             for thing, shop in (("mangoes", "grocer"), ("hinges", "hardware"), ("very long novels", "bookshop"))]  # fmt: skip
 CHOICES = ("grocer", "hardware", "bookshop")
 QUESTIONS: list[Any] = [Question(prompt=one.prompt, choices=CHOICES) for one in EXAMPLES[:7]]
+ONCE = {"stop__rounds": "0", "teacher__check_items": "0"}
 OPEN: list[Any] = [Question(prompt=one.prompt) for one in EXAMPLES[:3]]
 
 
@@ -51,6 +52,20 @@ def test_two_processes_learn_and_answer_as_one_does(tmp_path: Path) -> None:
     for alone, shared in zip(one[1] + one[2], two[1] + two[2], strict=True):
         assert shared["scores"] == pytest.approx(alone["scores"], rel=1e-3)
     assert two[3] == one[3]
+
+
+def test_a_whole_run_in_two_processes_has_the_losses_of_one(tmp_path: Path) -> None:
+    """The command as a person types it, up to the students that need no lessons."""
+    losses: dict[str, list[float]] = {}
+    for name, more in (("one", {}), ("two", {"student__launcher": "accelerate", "student__processes": "2"})):
+        arguments = words("run", "--ui", "quiet", "--name", "errands", runs=tmp_path / name, **ONCE | more)
+        code, _, err = finish(start(tmp_path / "cache", arguments))
+        assert code == 0, err[-2000:]
+        told = events(tmp_path / name / "errands-1")
+        losses[name] = [event["loss"] for event in told if event["event"] == "loss"]
+        assert told[-1]["event"] == "run.done" or any(event["event"] == "claim" for event in told)
+    assert len(losses["one"]) == 8 and losses["one"][-1] < losses["one"][0]
+    assert losses["two"] == pytest.approx(losses["one"], abs=2e-4)
 
 
 def test_what_one_process_cannot_do_none_does_and_all_live_on(tmp_path: Path) -> None:

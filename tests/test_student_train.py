@@ -30,7 +30,7 @@ from student.prompting import Ask, Prompter, shared_prefix
 from student.records import Example, Question
 from student.settings import Lora, TrainSettings
 from student.step import Steps
-from student.train import OnStep, TrainResult, _Fitting, split_off, train
+from student.train import Around, OnStep, TrainResult, _Fitting, split_off, train
 from student.writing import write_answers
 
 CPU = Machine(device="cpu", dtype="float32", threads=1, gflops=0.0)
@@ -523,11 +523,11 @@ def test_a_training_that_was_killed_ends_with_the_same_bytes(
 
         return on_step
 
-    first: list[int] = []
+    first, around = list[int](), Around(kept=tmp_path / "kept")
     for last in (3, 8):
         with pytest.raises(Killed):
-            train(student, ASK, EXAMPLES, settings, 1, killed_at(last), tmp_path / "kept")
-    again = train(student, ASK, EXAMPLES, settings, 1, lambda step, *_: first.append(step), tmp_path / "kept")
+            train(student, ASK, EXAMPLES, settings, 1, killed_at(last), around)
+    again = train(student, ASK, EXAMPLES, settings, 1, lambda step, *_: first.append(step), around)
     assert first[0] == 8  # of which 7 were saved: steps are saved after they are told
     assert same(student.state(), expected)
     assert again.model_dump(exclude={"seconds"}) == whole.model_dump(exclude={"seconds"})
@@ -537,14 +537,72 @@ def test_the_state_of_another_training_is_not_taken_up(
     tiny: Student, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(train_state, "EVERY", 0.0)
-    steps: list[int] = []
+    steps, around = list[int](), Around(kept=tmp_path / "kept")
     for seed in (1, 2):
         steps.clear()
-        train(tiny, ASK, EXAMPLES, SETTINGS, seed, lambda step, *_: steps.append(step), tmp_path / "kept")
+        train(tiny, ASK, EXAMPLES, SETTINGS, seed, lambda step, *_: steps.append(step), around)
     assert steps[0] == 1
     (tmp_path / "kept" / "state.json").write_text("{")
-    train(tiny, ASK, EXAMPLES, SETTINGS, 2, lambda step, *_: steps.append(step), tmp_path / "kept")
+    train(tiny, ASK, EXAMPLES, SETTINGS, 2, lambda step, *_: steps.append(step), around)
     assert steps[-SETTINGS.min_steps] == 1
+
+
+def test_a_training_can_go_on_from_another_and_is_killed_without_loss(
+    tiny: Student, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train_state, "EVERY", 0.0)
+    for seed, name in ((1, "one"), (2, "two")):
+        fit(tiny, seed)
+        tiny.save(tmp_path / name)
+    first: dict[str, float] = {}
+    ends: dict[str, dict[str, torch.Tensor]] = {}
+    for name in ("one", "two"):
+        told: list[float] = []
+        train(tiny, ASK, EXAMPLES, SETTINGS, 3, lambda *at, told=told: told.append(at[2]), Around(tmp_path / name))
+        first[name], ends[name] = told[0], tiny.state()
+    fresh = fit(tiny, 3)
+    assert first["one"] < fresh[1][0] and not same(ends["one"], ends["two"])
+
+    def killed(step: int, *_: Any) -> None:
+        if step == 6:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(tiny, ASK, EXAMPLES, SETTINGS, 3, killed, Around(tmp_path / "one", tmp_path / "kept"))
+    for name, begins in (("one", 6), ("two", 1)):  # what was kept is of the one, and no beginning of the other
+        steps: list[int] = []
+        around = Around(tmp_path / name, tmp_path / "kept")
+        train(tiny, ASK, EXAMPLES, SETTINGS, 3, lambda step, *_, steps=steps: steps.append(step), around)
+        assert steps[0] == begins and same(tiny.state(), ends[name])
+
+
+def test_where_memory_did_not_suffice_it_is_told_and_a_resumed_training_computes_the_same_bits(
+    tiny: Student, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train_state, "EVERY", 0.0)
+    plenty = fit(tiny)[2]
+    hidden, kept, notes = Runner.hidden, tmp_path / "kept", list[str]()
+
+    def short_of_memory(self: Runner, batch: Batch) -> torch.Tensor:
+        if batch.layout.tokens > 90:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return hidden(self, batch)
+
+    def killed(step: int, *_: Any) -> None:
+        if step == 6:
+            raise Killed
+
+    monkeypatch.setattr(Runner, "hidden", short_of_memory)
+    expected = fit(tiny)[2]
+    assert not same(expected, plenty), "smaller parts round differently"
+    with pytest.raises(Killed):
+        train(tiny, ASK, EXAMPLES, SETTINGS, 1, killed, Around(kept=kept, on_note=notes.append))
+    assert (
+        len(notes) == 1 and "memory did not suffice in step 3 of 12" in notes[0] and "train.tokens_at_once=" in notes[0]
+    )
+    monkeypatch.setattr(Runner, "hidden", hidden)  # whoever needed the memory has gone
+    train(tiny, ASK, EXAMPLES, SETTINGS, 1, lambda *_: None, Around(kept=kept, on_note=notes.append))
+    assert same(tiny.state(), expected) and len(notes) == 1
 
 
 def test_training_stops_when_the_watched_loss_falls_no_more(tiny: Student) -> None:
