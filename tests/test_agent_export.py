@@ -44,6 +44,7 @@ from loops.stats import score
 from student.evals.load import EvalSet, load_evals
 from student.prompting import Prompter
 from student.records import Attempt, Lesson, read_records
+from student.settings import Lora
 from student.worker import StudentWorker
 
 HEADINGS = ["What it is for", "How to ask it", "What it learned", "How good it is", "Whether this export is that student",
@@ -236,6 +237,33 @@ def test_the_model_card_has_the_runs_numbers_with_their_doubt(made: tuple[Path, 
     assert "Errand: {question}\nShop:" in card.text and "20 of 20 answers on select are the same" in card.text
     assert "No model wrote the lessons" in card.text
     assert re.findall("^## (.*)$", card.text, re.MULTILINE) == HEADINGS
+
+
+def test_a_card_says_that_scores_in_four_bits_are_not_the_merged_models(chosen: Chosen) -> None:
+    def cards(how: str) -> tuple[str, str]:
+        student = chosen.settings.student.model_copy(update={"lora": Lora(how=how)})  # type: ignore[arg-type]
+        one = dataclasses.replace(
+            chosen, settings=chosen.settings.model_copy(update={"student": student}), dtype="bfloat16"
+        )
+        return model_card(one, SAME), adapter_card(one)
+
+    card, adapter = cards("qlora")
+    scores, same = (card.partition(f"## {title}")[2].partition("\n## ")[0] for title in HEADINGS[3:5])
+    assert "over the base model in 4 bits" in scores and "in bfloat16, with the same adapter: another model" in scores
+    assert (
+        same.strip().startswith("Not the one with the scores above")
+        and "20 of 20 answers on select are the same" in same
+    )
+    assert "on the exact base in 4 bits" in adapter
+    assert not any("4 bits" in text for text in cards("lora"))
+
+
+def test_a_card_says_where_training_went_on(chosen: Chosen) -> None:
+    train = chosen.settings.train.model_copy(update={"start": "last"})
+    later = dataclasses.replace(chosen, settings=chosen.settings.model_copy(update={"train": train}))
+    said = "went on from the student of the round before"
+    assert said in model_card(later, SAME) and said not in model_card(chosen, SAME)
+    assert said not in model_card(dataclasses.replace(later, number=0), SAME)
 
 
 def test_the_data_card_names_every_column(made: tuple[Path, str]) -> None:

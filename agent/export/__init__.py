@@ -109,10 +109,8 @@ def _merged(chosen: Chosen, out: Path, on_stage: OnStage) -> tuple[Sequence[Atte
     source = model_file(
         chosen.settings.student.model, lambda *_, **at: on_stage("fetching MB", at["done"], at["total"])
     )
-    as_merged = (
-        chosen.settings.student.lora.how != "qlora"
-    )  # else the run asked a base in 4 bits, which is another model
-    before = (as_merged and chosen.recorded) or _asked(chosen, source, chosen.adapter, "asking the student", on_stage)
+    on_record = None if chosen.in_four_bits else chosen.recorded
+    before = on_record or _asked(chosen, source, chosen.adapter, "asking the student", on_stage)
     on_stage("merging", 0, None)
     worker = _worker(chosen, source)
     try:
@@ -142,7 +140,7 @@ def _worker(chosen: Chosen, source: str) -> StudentWorker:
     cache.mkdir(parents=True, exist_ok=True)
     machine = chosen.machine if chosen.machine.get("device") == "cpu" else None
     lora = chosen.settings.student.lora
-    if lora.how == "qlora":  # an adapter is merged into the base as it was before it was held in 4 bits
+    if chosen.in_four_bits:  # an adapter is merged into the base as it was before it was held in 4 bits
         lora = lora.model_copy(update={"how": "lora"})
     load = {
         "source": source,

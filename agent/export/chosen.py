@@ -56,6 +56,11 @@ class Chosen:
         return self.settings.student.lora.how != "full"
 
     @property
+    def in_four_bits(self) -> bool:
+        """Whether it was trained and examined over a base in 4 bits, which is another model than the one it is merged into."""
+        return self.settings.student.lora.how == "qlora"
+
+    @property
     def adapter(self) -> Path:
         """Its adapter, or the weights that were trained."""
         return self.folder.round(self.number) / "adapter"

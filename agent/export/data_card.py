@@ -56,10 +56,11 @@ def adapter_card(chosen: Chosen) -> str:
         "base_model": base.hub, "library_name": "peft", "license": base.licence.lower(), "pipeline_tag": "text-generation",
         "tags": ["llm2llm", "lora"],
     }  # fmt: skip
+    exact = "the exact base in 4 bits (QLoRA)" if chosen.in_four_bits else "the exact base"
     where = "Its place in `adapter_config.json` is a name and no address: load that base yourself and put the adapter on it."
     return "\n\n".join([
         front_matter(about) + f"\n# Adapter of {code(chosen.folder.name)}, round {chosen.number}",
         f"A LoRA adapter for {code(base.name)}. {base.note}".rstrip(),
         where if not base.hub else f"`adapter_config.json` names {code(base.hub)} as its base.",
-        "What it is for, how to ask it and how good it is are told in `merged/README.md`. Those numbers hold on the exact base.",
+        f"What it is for, how to ask it and how good it is are told in `merged/README.md`. Those numbers hold on {exact}.",
     ]) + "\n"  # fmt: skip

@@ -139,6 +139,8 @@ def _data(chosen: Chosen) -> Iterator[str]:
     what = f"All linear layers of {depth} were trained{steps} from the base model."
     if chosen.has_adapter:
         what = f"A LoRA adapter (rank {lora.rank}, alpha {lora.alpha}) on {depth} was trained{steps} and merged into the base model."
+    if chosen.number and chosen.settings.train.start == "last":
+        what += " Its training went on from the student of the round before (train.start: last); the steps are the last training's alone."
     yield f"{what} The weights are in {chosen.dtype}. Every row, with where it comes from, is in `data/train.parquet`."
 
 
@@ -170,9 +172,21 @@ def _scores(chosen: Chosen) -> Iterator[str]:
         "Intervals are Wilson's. The untouched students are the base model with the task told, without and with worked examples."
     )
     yield " ".join(told)
+    if chosen.in_four_bits:
+        yield (
+            "These scores, the claim's too, are of the adapter over the base model in 4 bits, as it was trained (student.lora.how: qlora). "
+            f"The merged weights are the base as it was before that, in {chosen.dtype}, with the same adapter: another model, whose own "
+            "score is told in the next section alone."
+        )
 
 
 def _same(chosen: Chosen, match: Match) -> Iterator[str]:
+    if chosen.in_four_bits:
+        yield (
+            f"Not the one with the scores above, whose base was in 4 bits. The merged weights were held against the same adapter beside "
+            f"the base in {chosen.dtype}, both asked as above: {match.sentence}"
+        )
+        return
     yield (
         f"The merged weights were loaded by themselves in a fresh process and asked as above: {match.sentence} The two add the adapter at "
         f"different places, so sums are rounded differently in {chosen.dtype}."
