@@ -20,8 +20,10 @@ from dry_run import bought, command_line, crash_server, events, products, table_
 from loops.claims import Gain, control_sentence
 from loops.control import FOLDERS, NUMBER, SPEND, STEPS, until, within
 from loops.stats import Comparison
-from loops.untargeted import Written
-from student.records import Lesson
+from loops.untargeted import Written, aimless
+from student.records import Lesson, Seed
+from teacher.generate import GenerateSettings
+from teacher.sheet import TaskSheet
 
 ROUNDS = {"stop__rounds": "2", "generate__lessons": "16"}
 KILLS = 8
@@ -244,3 +246,32 @@ def pair(gain: float, low: float, high: float, p: float) -> Comparison:
 )  # fmt: skip
 def test_the_sentence_says_by_how_much_and_whether_that_is_shown(found: Comparison | Gain, words: str) -> None:
     assert control_sentence(found, "X") == words
+
+
+KINDS = TaskSheet(task="Sort.", noun="clue", labels=("river", "city", "hill"))
+CLUES = [
+    Seed(id=f"s{at:02d}", prompt=f"{word} it flows by town{at}", answer=label, skill=label, choices=KINDS.labels)
+    for at, (word, label) in enumerate(
+        [*(("Where", "river"),) * 12, *(("Which", "city"),) * 6, *(("How", "hill"),) * 6]
+    )
+]
+
+
+def test_untargeted_lessons_are_written_as_the_runs_own_are_in_the_seeds_proportions() -> None:
+    orders = aimless(KINDS, CLUES, GenerateSettings(lessons=48), 1001, 0)
+    assert {order.want.strategy for order in orders} == {"style"}
+    assert {order.want.weakness_id for order in orders} == {""}
+    asked = {label: sum(one.count for one in orders if one.want.answers[0] == label) for label in KINDS.labels}
+    assert asked == {"river": 24, "city": 12, "hill": 12}
+    first = [order.want.answers[0] for order in orders]
+    assert first != sorted(first, key=KINDS.labels.index), "an arm that is cut short has all labels"
+    told = "".join(message.content for order in orders for message in order.request.messages)
+    assert "wrong_answer" not in told and "confuses" not in told
+    assert [one.request for one in aimless(KINDS, CLUES, GenerateSettings(lessons=48), 1002, 0)] != [
+        one.request for one in orders
+    ]
+
+
+def test_untargeted_lessons_beside_other_strategies_have_the_plain_form() -> None:
+    orders = aimless(KINDS, CLUES, GenerateSettings(lessons=48, mix={"contrast": 2, "style": 1}), 1001, 0)
+    assert {order.want.strategy for order in orders} == {"untargeted"}
