@@ -334,7 +334,7 @@ def open_teacher(
     return Client(
         backend, ledger, emit=log,
         should_stop=should_stop, deadline_seconds=mine.deadline_seconds, max_attempts=mine.max_attempts,
-        concurrency=mine.slots, request_seconds=mine.request_seconds,
+        concurrency=mine.slots, request_seconds=mine.patience,
     )  # fmt: skip
 
 
@@ -348,7 +348,7 @@ def open_backend(
     if mine.base_url:
         key = os.environ.get(mine.api_key_env)
         backend = OpenAIBackend(
-            mine.base_url, mine.model, key, mine.structured, mine.request_seconds, slots=mine.slots
+            mine.base_url, mine.model, key, mine.structured, mine.patience, slots=mine.slots
         )  # fmt: skip
         cleaning.callback(backend.close)
         return backend
@@ -356,7 +356,7 @@ def open_backend(
     cleaning.callback(server.close)
     server.start()
     return OpenAIBackend(
-        server.base_url, mine.model, server.api_key, mine.structured, mine.request_seconds, slots=mine.slots,
+        server.base_url, mine.model, server.api_key, mine.structured, mine.patience, slots=mine.slots,
         served_by=f"{mine.model}@local", on_unreachable=server.check,
     )  # fmt: skip
 

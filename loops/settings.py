@@ -56,8 +56,9 @@ class TeacherSettings(Record):
     """Requests sent at once."""
     context: int = Field(default=2048, ge=256)
     """For a local model: tokens of context per slot."""
-    request_seconds: float = Field(default=300.0, gt=0)
-    """One request may take this long."""
+    request_seconds: float | None = Field(default=None, gt=0)
+    """One request may take this long; null: 300 where a server elsewhere answers, 1800 where a local model does: a busy machine is no
+    failure, and the end of a server of our own is noticed at once."""
     deadline_seconds: float = Field(default=1800.0, gt=0)
     """A server that cannot be used for this long ends the run; it can be resumed."""
     max_attempts: int = Field(default=5, ge=1)
@@ -68,6 +69,11 @@ class TeacherSettings(Record):
     """With `replay`: whether the teacher named here is asked what the replayed run does not hold."""
     check_items: int = Field(default=200, ge=0)
     """How many seeds the teacher itself is examined on before it may teach; 0 for none."""
+
+    @property
+    def patience(self) -> float:
+        """Seconds that one request may take, whoever answers."""
+        return self.request_seconds or (300.0 if self.base_url else 1800.0)
 
 
 class MineSettings(Record):

@@ -10,6 +10,7 @@ import yaml
 from dry_run import ERRANDS, command_line, events, table_student
 
 from agent.settings import recipes, resolve
+from loops.settings import TeacherSettings
 from student.evals.spec import read_spec
 
 PAPER = [name for name in recipes() if name.startswith("paper-")]
@@ -76,3 +77,9 @@ def test_without_select_a_best_round_cannot_be_kept_unless_cross_fitted(
     with table_student():
         assert command_line(words) == 2
     assert "select" in capsys.readouterr().err
+
+
+def test_a_local_teacher_may_take_its_time_and_a_server_elsewhere_less_unless_the_settings_say_how_long() -> None:
+    elsewhere = TeacherSettings(model="m", base_url="https://host/v1")
+    assert TeacherSettings().patience > elsewhere.patience
+    assert elsewhere.model_copy(update={"request_seconds": 7.0}).patience == 7.0
