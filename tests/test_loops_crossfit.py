@@ -452,7 +452,7 @@ def gain_with_a_copying_teacher(folder: Path) -> tuple[Comparison, str]:
     ]
     sets = ["stop.rounds=1", "generate.lessons=90", "generate.per_request=1", "generate.other_side=0", "curate.duplicate=1.0",
             "curate.meaning=null",
-            "curate.verify=false", "curate.balance=9", "teacher.check_items=0"]  # fmt: skip
+            "generate.mix={contrast: 1}", "curate.verify=false", "curate.balance=9", "teacher.check_items=0"]  # fmt: skip
     with with_student(MemorisingStudent):
         arguments = ["run", *more, *(word for one in sets for word in ("--set", one)), "--runs", str(folder)]
         assert command_line(arguments) == 0

@@ -37,7 +37,8 @@ def launch(arguments: list[str], mark: str) -> subprocess.Popen[str]:
 
 def settled(folder: Path) -> dict[str, int]:
     """How often each request was bought, by key, of those whose reply was received."""
-    with closing(sqlite3.connect(f"file:{folder / 'ledger.sqlite'}?mode=ro", uri=True)) as ledger:
+    # Not read-only: a writer killed within a page leaves a journal, which whoever opens the file next rolls back.
+    with closing(sqlite3.connect(folder / "ledger.sqlite")) as ledger:
         rows = ledger.execute("select key, count(*) from requests where state = 'settled' group by key")
         return dict(rows.fetchall())
 
