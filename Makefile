@@ -3,7 +3,7 @@
 #   make demo      run the quickstart recipe with the built-in models
 #   make test      the whole test suite, the real models included
 #   make check     lint, types, import rules and the fast tests: run before a commit
-#   make bench     how close to the machine: twenty minutes of measurements, with WHOLE=1 over an hour; none fails on a clock
+#   make bench     how close to the machine: measurements, with WHOLE=1 over an hour of them; none fails on a clock
 #   make evidence  what the claims in docs/evidence.md rest on: many hours, resumable
 #                  both take DATA=folder, with trec, snips, sst2 and gsm8k as docs/evals.md has them; without it the built-in tickets
 #   make install   only the environment in .venv (PYTHON=python3.12 chooses another interpreter)

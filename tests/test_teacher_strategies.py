@@ -176,7 +176,7 @@ def test_style_shows_real_items_as_replies_and_the_same_ones_in_every_request_an
             assert item.startswith(f"{begin} ")
 
 
-def test_style_gives_every_new_item_the_first_words_of_a_real_one_of_its_label_failures_first() -> None:
+def test_style_gives_every_new_item_the_first_words_of_a_real_one_of_its_label() -> None:
     orders = styled(lessons=24)
     assert {order.want.parent.answer for order in orders} == {"river"}
     assert {data_of(order)["answer"] for order in orders} == {"river", "city"}, "both sides of the confusion"
@@ -187,6 +187,17 @@ def test_style_gives_every_new_item_the_first_words_of_a_real_one_of_its_label_f
         assert len(data["begin"]) == order.count
         assert set(data["begin"]) <= openings
     assert len({begin for order in orders for begin in data_of(order)["begin"]}) > 8, "they are not the same few"
+
+
+def test_style_begins_new_items_as_the_failures_begin_before_it_takes_others() -> None:
+    rivers = [seed for seed in KINDS if seed.answer == "river"]
+    failed = rivers[-2:]
+    failures = tuple(Failure(seed=one, wrong_answer="city") for one in failed)
+    target = Weakness(id="1", name="w", failures=failures, lessons=4, skill="river")
+    (order,) = plan_orders(SHEET, [target], GenerateSettings(mix={"style": 1}, other_side=0), 1, 3, KINDS)
+    begins = data_of(order)["begin"]
+    assert begins[:2] == [" ".join(one.prompt.split()[:2]) for one in failed]
+    assert len(set(begins)) == 4
 
 
 def test_style_asks_without_first_words_where_texts_set_no_spaces() -> None:
