@@ -7,7 +7,9 @@ Tests marked `real` use the person's own cache, so that the built-in models are 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -29,3 +31,22 @@ def own_cache(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytes
     folder = tmp_path / "cache"
     monkeypatch.setenv("LLM2LLM_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture
+def attends_by_itself(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
+    """Makes a model's first layer compute its own attention, while the model says that it looks it up by name."""
+
+    def change(base: Any) -> None:
+        attend, config = base.model.layers[0].self_attn.forward, base.config
+
+        def by_itself(*arguments: Any, **named: Any) -> Any:
+            before, config._attn_implementation = config._attn_implementation, "eager"
+            try:
+                return attend(*arguments, **named)
+            finally:
+                config._attn_implementation = before
+
+        monkeypatch.setattr(base.model.layers[0].self_attn, "forward", by_itself)
+
+    return change

@@ -359,19 +359,10 @@ def test_texts_within_the_window_are_run_in_our_way(sliding: Student) -> None:
 
 
 def test_a_model_that_computes_its_attention_by_itself_is_found_out(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    tmp_path_factory: pytest.TempPathFactory, attends_by_itself: Callable[[Any], None]
 ) -> None:
     base, tokenizer = load(TINY, CPU, tmp_path_factory.getbasetemp() / "students")
-    attend, config = base.model.layers[0].self_attn.forward, base.config
-
-    def by_itself(*arguments: Any, **named: Any) -> Any:
-        before, config._attn_implementation = config._attn_implementation, "eager"
-        try:
-            return attend(*arguments, **named)
-        finally:
-            config._attn_implementation = before
-
-    monkeypatch.setattr(base.model.layers[0].self_attn, "forward", by_itself)
+    attends_by_itself(base)
     own = Student(base, tokenizer, Lora(rank=2))
     assert not reads_like_the_model(own, [1, 2, 3], 8)
     (written,) = write_answers(own, asked(LEAD), open_questions(["a kite"]), 6, lambda *_: None)

@@ -7,7 +7,7 @@ resets its adapter, so tests do not depend on one another.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -427,21 +427,12 @@ def test_rounding_is_no_reason_to_run_padded(
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_rows_that_see_each_other_are_found_out(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, dtype: str
+    tmp_path_factory: pytest.TempPathFactory, attends_by_itself: Callable[[Any], None], dtype: str
 ) -> None:
     """A model that says it looks its attention up, and computes its own."""
     machine = CPU.model_copy(update={"dtype": dtype})
     base, tokenizer = load(TINY, machine, tmp_path_factory.getbasetemp() / "students")
-    attend, config = base.model.layers[0].self_attn.forward, base.config
-
-    def by_itself(*arguments: Any, **named: Any) -> Any:
-        before, config._attn_implementation = config._attn_implementation, "eager"
-        try:
-            return attend(*arguments, **named)
-        finally:
-            config._attn_implementation = before
-
-    monkeypatch.setattr(base.model.layers[0].self_attn, "forward", by_itself)
+    attends_by_itself(base)
     student = Student(base, tokenizer, Lora(rank=4))
     assert not Runner(student, unlike(student)[-1]).in_line
 
