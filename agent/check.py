@@ -23,7 +23,7 @@ from loops.settings import RunSettings
 from loops.stats import wilson
 from student.evals.load import EvalSet
 from student.grade import same_answer
-from teacher.curate import answer_request, read_answer
+from teacher.curate import answer_request, read_answer, shown_seeds
 from teacher.generate import check_strategies
 from teacher.requests import Reply
 
@@ -54,7 +54,9 @@ def check_run(
         Text(safe(settings.teacher.model + (f" at {settings.teacher.base_url}" if settings.teacher.base_url else ""))),
     )
     if settings.teacher.base_url and not settings.teacher.replay:
-        asked = f"{min(ASKED, len(evals.seeds))} questions of mine, without their answers"
+        shown = len(shown_seeds(sheet_of(evals), evals.for_teacher, settings.curate.shown))
+        asked = f"{min(ASKED, len(evals.seeds) - shown)} questions of mine, without their answers"
+        asked += f", and {shown} with them" if shown else ""
         say(f"{asked}, go to {settings.teacher.base_url}; a run sends it {', '.join(told_of(settings, evals))}.")
     for name, text in _ask(settings, evals):
         table.add_row(name, Text(safe(text)))
@@ -63,12 +65,15 @@ def check_run(
 
 def _ask(settings: RunSettings, evals: EvalSet) -> list[tuple[str, str]]:
     """Score the teacher on some seeds, and scale what that took to a whole run."""
-    seeds = sorted(evals.for_teacher, key=lambda seed: seed.id)[:ASKED]
     sheet = sheet_of(evals)
+    shown = shown_seeds(sheet, evals.for_teacher, settings.curate.shown)
+    seeds = sorted((one for one in evals.for_teacher if one not in shown), key=lambda seed: seed.id)[:ASKED]
     with ExitStack() as cleaning:
         place = Path(cleaning.enter_context(tempfile.TemporaryDirectory()))
         client = open_teacher(settings, evals, place / "ledger.sqlite", lambda *_, **__: None, cleaning, lambda: False)
-        replies = client.ask_all([answer_request(sheet, seed.prompt, seed.choices) for seed in seeds], round=0)
+        replies = client.ask_all(
+            [answer_request(sheet, seed.prompt, seed.choices, shown=shown) for seed in seeds], round=0
+        )
         spent = client.ledger.totals()
     answers = [read_answer(reply) if isinstance(reply, Reply) else None for reply in replies]
     right = sum(

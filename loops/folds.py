@@ -17,6 +17,7 @@ from loops.crew import Crew
 from loops.run_folder import RunError, RunFolder
 from student.evals.splits import make_folds
 from student.records import Candidate, Lesson, Seed
+from teacher.answers import shown_seeds
 
 Folds = dict[str, int]
 """The fold, from 1, of each seed by id."""
@@ -91,6 +92,11 @@ def grounds(crew: Crew) -> list[Ground]:
     if crew.settings.mode != "cross-fit":
         return [Ground(ALL, crew.evals.for_teacher)]
     return grounds_of(crew.evals.for_teacher, read_folds(crew.folder))
+
+
+def models_for(crew: Crew, part: Ground) -> list[Seed]:
+    """The real items of a ground that the teacher is shown with their answers before it is asked for one."""
+    return shown_seeds(crew.sheet(), part.seeds, crew.settings.curate.shown)
 
 
 def grounds_of(seeds: Sequence[Seed], folds: Mapping[str, int]) -> list[Ground]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from loops.crew import Crew
 from loops.decide import StopReason
-from loops.folds import Ground, ground_of, grounds
+from loops.folds import Ground, ground_of, grounds, models_for
 from loops.learning import lessons_until, round_file, training_list
 from loops.meanings import said_alike
 from loops.run_folder import digest
@@ -27,6 +27,7 @@ from teacher.balance import balance
 from teacher.copies import is_rephrased
 from teacher.curate import Edit, lessons_of, sift
 from teacher.diversity import Diversity, diversity
+from teacher.requests import Request
 from teacher.witnesses import Witness, hear, verify
 
 Update = dict[str, Any]
@@ -89,7 +90,7 @@ def heard(
     crew: Crew, state: State, candidates: Sequence[Candidate], belongs: Sequence[Ground], told: Path
 ) -> list[Verdict]:
     """What the witnesses make of candidates that passed the rules. `belongs`: the ground of each. `told`: where they are kept."""
-    settings, draws = crew.settings.curate, teacher_answers(crew, state, candidates)
+    settings, draws = crew.settings.curate, teacher_answers(crew, state, candidates, belongs)
     verdicts = [
         verify(one, said, settings.agree, crew.same_answer) for one, said in zip(candidates, draws, strict=True)
     ]
@@ -106,18 +107,25 @@ def heard(
     return verdicts
 
 
-def teacher_answers(crew: Crew, state: State, candidates: Sequence[Candidate]) -> list[Draws]:
-    """The teacher's own answers to the candidates, asked without a hint."""
-    count, sheet = crew.settings.curate.answers, crew.sheet()
-    requests = [
-        answer_request(sheet, one.prompt, one.choices, sample, one.strategy)
-        for one in candidates
-        for sample in range(count)
-    ]
+def teacher_answers(
+    crew: Crew, state: State, candidates: Sequence[Candidate], belongs: Sequence[Ground]
+) -> list[Draws]:
+    """The teacher's own answers to the candidates, asked without a hint. `belongs`: the ground of each."""
+    count, requests = crew.settings.curate.answers, questions_on(crew, candidates, belongs)
     progress = counting(crew, state.round, "curate", len(requests), "item", "teacher answers afresh")
     replies = crew.teacher().ask_all(requests, round=state.round, on_done=lambda at, reply: progress(1))
     answers = [read_answer(reply) for reply in replies]
     return [answers[start : start + count] for start in range(0, len(answers), count)]
+
+
+def questions_on(crew: Crew, candidates: Sequence[Candidate], belongs: Sequence[Ground]) -> list[Request]:
+    """What the teacher is asked about candidates, each as often as it is to answer."""
+    sheet, shown = crew.sheet(), {part: models_for(crew, part) for part in set(belongs)}
+    return [
+        answer_request(sheet, one.prompt, one.choices, sample, one.strategy, shown[part])
+        for one, part in zip(candidates, belongs, strict=True)
+        for sample in range(crew.settings.curate.answers)
+    ]
 
 
 def keep(

@@ -10,6 +10,7 @@ from typing import Any
 
 from loops.crew import Crew
 from loops.decide import StopReason
+from loops.folds import grounds, home, models_for
 from loops.state import State
 from loops.stats import score
 from loops.telling import counting, say_score, stop_early
@@ -21,10 +22,12 @@ Update = dict[str, Any]
 
 
 def check_teacher(crew: Crew, state: State) -> Update:
-    """Examine the teacher on seeds with nothing but the task's description; say so when it may not be able to teach."""
+    """Examine the teacher on seeds as it will be asked about candidates; say so when it may not be able to teach."""
     target = crew.folder.path / "baseline" / "attempts.teacher.mine.jsonl"
-    seeds = sorted(crew.evals.for_teacher, key=lambda seed: seed.id)[: crew.settings.teacher.check_items]
-    inputs = {"seeds": [seed.model_dump() for seed in seeds], "task": crew.sheet().model_dump(),
+    shown = {seed.id for part in grounds(crew) for seed in models_for(crew, part)}
+    others = sorted((one for one in crew.evals.for_teacher if one.id not in shown), key=lambda seed: seed.id)
+    seeds = others[: crew.settings.teacher.check_items]
+    inputs = {"seeds": [seed.model_dump() for seed in seeds], "task": crew.sheet().model_dump(), "shown": sorted(shown),
               "teacher": crew.settings.teacher.model}  # fmt: skip
 
     def make() -> None:
@@ -42,9 +45,13 @@ def check_teacher(crew: Crew, state: State) -> Update:
 
 
 def teacher_attempts(crew: Crew, state: State, seeds: Sequence[Seed]) -> list[Attempt]:
-    """The teacher's own answers to seeds, scored like a student's."""
+    """The teacher's own answers to seeds, scored like a student's. None is among those shown to it."""
     progress = counting(crew, state.round, "baseline", len(seeds), "item", "teacher on mine")
-    requests = [answer_request(crew.sheet(), seed.prompt, seed.choices) for seed in seeds]
+    before = {part: models_for(crew, part) for part in grounds(crew)}
+    requests = [
+        answer_request(crew.sheet(), seed.prompt, seed.choices, shown=before[home([*before], seed.id)])
+        for seed in seeds
+    ]
     replies = crew.teacher().ask_all(requests, round=state.round, on_done=lambda at, reply: progress(1))
     attempts: list[Attempt] = []
     for seed, reply in zip(seeds, replies, strict=True):

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from loops.crew import Crew
-from loops.judging import judge
+from loops.folds import ground_of, grounds
+from loops.judging import judge, questions_on
 from loops.lessons import ask_for
 from loops.run_folder import content_hash, digest
 from loops.state import State
@@ -39,7 +40,6 @@ from student.records import (
     write_json,
     write_records,
 )
-from teacher.answers import answer_request
 from teacher.book import open_readonly
 from teacher.client import Client
 from teacher.curate import lessons_of
@@ -196,5 +196,5 @@ def _costs(
 
 def _checks(crew: Crew, candidates: Sequence[Candidate]) -> list[Request]:
     """The questions whether the answers of these candidates are right."""
-    sheet, count = crew.sheet(), crew.settings.curate.answers
-    return [answer_request(sheet, one.prompt, one.choices, sample) for one in candidates for sample in range(count)]
+    parts = grounds(crew)
+    return questions_on(crew, candidates, [ground_of(parts, one) for one in candidates])

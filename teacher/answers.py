@@ -2,6 +2,10 @@
 
 What agrees with itself is more often right: the first draw is the likeliest answer, further ones are drawn at a
 temperature (self-consistency, arXiv 2203.11171). Used for seeds, to know how good the teacher is, and for candidates.
+
+Where labels are fixed, a few real items of each with their right answers stand before every question, the same ones each time
+so that servers can cache them: descriptions of labels leave open where one ends and the next begins (in-context learning,
+arXiv 2005.14165; docs/evidence.md). An item that is shown is not asked.
 """
 
 from __future__ import annotations
@@ -9,31 +13,57 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from teacher.prompts import conversation, template
+from student.records import Seed, text_hash
+from teacher.prompts import conversation, plain_json, template
 from teacher.replies import read_object
-from teacher.requests import Answer, Reply, Request
+from teacher.requests import Answer, Message, Reply, Request
 from teacher.sheet import TaskSheet
 
 DRAWN = 0.7
 """Temperature of every draw but the first."""
 
+MOST_SHOWN = 24
+"""Real items shown before a question, at most; where labels are more than that, none is: those left out would seem unlikely."""
+LONGEST_SHOWN = 2400
+"""Characters of all of them: a fifth to a third of a local teacher's context."""
+
 Same = Callable[[str, str], bool]
 """Told the intended answer and another; whether they are the same answer."""
 
 
+def shown_seeds(sheet: TaskSheet, seeds: Sequence[Seed], each: int) -> list[Seed]:
+    """The real items that are shown before every question: `each` of every label or fewer, as many of all labels as there is room for.
+
+    At least half of a label's seeds are left to be asked, but for a label's only one, which is shown. Nothing where labels are not fixed.
+    """
+    mixed = sorted(seeds, key=lambda seed: text_hash("shown before a question", seed.id))
+    pool = {label: [seed for seed in mixed if seed.answer == label] for label in sheet.labels}
+    for count in range(each, 0, -1):
+        chosen = [seed for own in pool.values() for seed in own[: min(count, max(len(own) // 2, 1))]]
+        if len(chosen) <= MOST_SHOWN and sum(len(seed.prompt) for seed in chosen) <= LONGEST_SHOWN:
+            return [seed for seed in mixed if seed in chosen]
+    return []
+
+
 def answer_request(
-    sheet: TaskSheet, question: str, choices: Sequence[str] = (), sample: int = 0, tag: str = ""
-) -> Request:
-    """Ask one question of the task. `choices`: the question's own, where the task has no fixed labels."""
+    sheet: TaskSheet, question: str, choices: Sequence[str] = (), sample: int = 0, tag: str = "", shown: Sequence[Seed] = ()
+) -> Request:  # fmt: skip
+    """Ask one question of the task. `choices`: the question's own, where the task has no fixed labels. `shown`: real items whose right
+    answers are told first."""
     choices = sheet.labels or tuple(choices)
     answer: dict[str, Any] = {"type": "string", "enum": list(choices)} if choices else {"type": "string"}
     data: dict[str, Any] = {"question": question}
     if choices and not sheet.labels:
         data["choices"] = list(choices)
     how = f"Answer this {sheet.noun}" + (f" with one of: {', '.join(sheet.labels)}." if sheet.labels else ".")
+    system = template("answer", task=sheet.task)
+    # Before exchanges, how to answer is said once for all of them, where a server caches it, and not again with each question.
+    told = (f"{system}\n\n{how}", "") if shown else (system, how)
+    system, asked = conversation(*told, data)
+    before = [message for seed in shown for message in _exchange(seed)]
     return Request(
         purpose="answer",
-        messages=conversation(template("answer", task=sheet.task), how, data),
+        messages=(system, *before, asked),
         json_schema={
             "type": "object",
             "properties": {"answer": answer},
@@ -46,6 +76,12 @@ def answer_request(
         sample=sample,
         tag=tag,
     )
+
+
+def _exchange(seed: Seed) -> tuple[Message, Message]:
+    """A real item asked and answered."""
+    asked = conversation("", "", {"question": seed.prompt})[1]
+    return asked, Message(role="assistant", content=plain_json({"answer": seed.answer}))
 
 
 def read_answer(reply: Answer) -> str | None:

@@ -14,13 +14,24 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from student.records import Candidate, Lesson, Record, Seed, Verdict
-from teacher.answers import Same, answer_request, read_answer
+from teacher.answers import Same, answer_request, read_answer, shown_seeds
 from teacher.copies import Alike, Copies, Known
 from teacher.form import Lengths, form
 from teacher.language import SeedLanguages
 from teacher.verdicts import accept, reject
 
-__all__ = ["CurateSettings", "Edit", "Guard", "Known", "Same", "answer_request", "lessons_of", "read_answer", "sift"]
+__all__ = [
+    "CurateSettings",
+    "Edit",
+    "Guard",
+    "Known",
+    "Same",
+    "answer_request",
+    "lessons_of",
+    "read_answer",
+    "shown_seeds",
+    "sift",
+]
 
 Guard = Callable[[str], str | None]
 """Told a text; returns why it is too close to a held-out item, or None."""
@@ -44,6 +55,9 @@ class CurateSettings(Record):
     """Whether witnesses are asked for each candidate's answer: the teacher afresh, the nearest seeds, the student."""
     answers: int = Field(default=1, ge=1, le=20)
     """How often the teacher answers each candidate afresh: once at temperature 0, then drawn."""
+    shown: int = Field(default=3, ge=0, le=20)
+    """With fixed labels: so many real items of each, with their right answers, are shown to the teacher before it answers; fewer where
+    there is no room. 0: it is told what the labels mean and no more, for a quarter of the tokens."""
     agree: int = Field(default=1, ge=1, le=20)
     """How many of these answers must be the same for the teacher to have said anything."""
     belief: float = Field(default=0.5, ge=0, le=1)

@@ -351,7 +351,7 @@ def test_check_scores_the_teacher_and_estimates(capsys: Any, monkeypatch: pytest
     assert command_line([*asked, "--set", "mode=select"]) == 0
     out = capsys.readouterr().out
     assert "mine 20, select 20, test 24" in out
-    assert "20 of 20 seeds right" in out and "95 % interval" in out
+    assert "12 of 12 seeds right" in out and "95 % interval" in out, "the eight that are shown are not asked"
     assert "tokens" in out and "unknown" in out
     assert command_line([*asked, "--set", "mode=select", "--set", "control=true"]) == 0
     assert _estimated(with_control := capsys.readouterr().out) > 1.5 * _estimated(out)
@@ -363,11 +363,12 @@ def test_check_says_what_leaves_before_it_asks(capsys: Any, refusing_server: str
     there = ["--set", "teacher.model=m", "--set", f"teacher.base_url={refusing_server}", "--set", "mode=select"]
     assert command_line(["check", "--evals", str(ERRANDS), *there]) == 2
     told, refused = capsys.readouterr().err.splitlines()
-    assert (
-        told
-        == f"llm2llm: 20 questions of mine, without their answers, go to {refusing_server}; a run sends it text, shop."
-    )
+    where = f"go to {refusing_server}; a run sends it text, shop."
+    assert told == f"llm2llm: 12 questions of mine, without their answers, and 8 with them, {where}"
     assert "401" in refused
+    assert command_line(["check", "--evals", str(ERRANDS), *there, "--set", "curate.shown=0"]) == 2
+    told, _ = capsys.readouterr().err.splitlines()
+    assert told == f"llm2llm: 20 questions of mine, without their answers, {where}"
 
 
 def _estimated(out: str) -> int:

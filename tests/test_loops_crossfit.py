@@ -53,7 +53,7 @@ from loops.stats import Comparison, compare
 from student.evals.check import check_evals
 from student.evals.load import load_evals
 from student.evals.spec import EvalError
-from student.records import Attempt, Example, Lesson, Seed, read_records
+from student.records import Attempt, Candidate, Example, Lesson, Seed, read_records
 from teacher.book import open_readonly
 from teacher.requests import Reply, Request
 from teacher.scripted import ScriptedTeacher
@@ -292,16 +292,33 @@ def test_every_seed_is_asked_once_a_round_by_a_student_that_learned_nothing_of_i
 
 def test_every_prompt_of_the_teacher_holds_seeds_of_one_fold(whole: Path) -> None:
     evals, folds = load_evals(ERRANDS, cross_fit=True), folds_of(whole)
-    seen = Counter[int]()
+    seen = Counter[tuple[str, int]]()
     with open_readonly(whole / "ledger.sqlite") as book:
         for _, request in list(book.asked(answered=True)):
-            if request.purpose != "write":
-                continue
             text = "\n".join(message.content for message in request.messages)
             found = {folds[seed.id] for seed in evals.seeds if json.dumps(seed.prompt, ensure_ascii=False) in text}
             assert len(found) == 1, text
-            seen.update(found)
-    assert set(seen) == {1, 2, 3}
+            seen.update((request.purpose, fold) for fold in found)
+    assert set(seen) == {(purpose, fold) for purpose in ("write", "answer") for fold in (1, 2, 3)}
+
+
+def test_candidates_are_answered_with_real_items_of_their_own_fold_before_them(whole: Path) -> None:
+    seeds, folds = {one.id: one for one in load_evals(ERRANDS, cross_fit=True).seeds}, folds_of(whole)
+    expected = {one.prompt: folds[one.id] for one in seeds.values()}
+    for file in whole.glob("rounds/*/candidates.jsonl"):
+        expected |= {one.prompt: folds[one.parent_id] for one in read_records(file, Candidate)}
+    quoted = {json.dumps(seed.prompt, ensure_ascii=False): seed for seed in seeds.values()}
+    checked = set[str]()
+    with open_readonly(whole / "ledger.sqlite") as book:
+        for _, request in list(book.asked(answered=True)):
+            if request.purpose == "answer":
+                *before, last = (one.content for one in request.messages)
+                shown = {seed.id for text, seed in quoted.items() if text in "\n".join(before)}
+                asked = json.loads(last.removeprefix("DATA:\n"))["question"]
+                assert shown and {folds[name] for name in shown} == {expected[asked]}
+                assert asked not in {seeds[name].prompt for name in shown}, "never with its own answer before it"
+                checked.add(asked)
+    assert len(checked) > 12
 
 
 def test_judgement_keeps_to_one_fold(whole: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import yaml
 from loops.crew import sheet_of
 from student.evals.load import load_evals
 from student.records import Candidate, Seed
-from teacher.answers import agreed, answer_request
+from teacher.answers import LONGEST_SHOWN, agreed, answer_request, shown_seeds
 from teacher.nearest import NearestSeeds
 from teacher.sheet import TaskSheet
 from teacher.witnesses import Report, Witness, belief, hear, verify, witness
@@ -97,6 +99,75 @@ def test_a_teacher_may_answer_as_long_as_the_student(tmp_path: Path, longest: in
 )  # fmt: skip
 def test_what_enough_draws_agree_on(answers: list[str | None], least: int, expected: str | None) -> None:
     assert agreed(answers, least, same) == expected
+
+
+# --- real items shown before a question
+
+
+def seeds(*counts: tuple[str, int], text: str = "about") -> list[Seed]:
+    """So many seeds of each label."""
+    return [
+        Seed(id=f"{label}-{at}", prompt=f"{label} {text} {at}", answer=label, choices=LABELS)
+        for label, count in counts
+        for at in range(count)
+    ]
+
+
+def counted(chosen: Sequence[Seed]) -> dict[str, int]:
+    return dict(Counter(one.answer for one in chosen))
+
+
+PLENTY = seeds(("printer", 9), ("hardware", 8), ("network", 7))
+
+
+def test_some_of_each_label_are_shown_and_the_same_ones_whatever_the_order() -> None:
+    chosen = shown_seeds(SHEET, PLENTY, 3)
+    assert counted(chosen) == {"printer": 3, "hardware": 3, "network": 3}
+    assert shown_seeds(SHEET, PLENTY[::-1], 3) == chosen
+    assert len({one.answer for one in chosen[:5]}) > 1, "not one label after the other"
+
+
+@pytest.mark.parametrize(
+    ("having", "each", "expected"),
+    [
+        ((("printer", 9), ("hardware", 4), ("network", 2)), 3, {"printer": 3, "hardware": 2, "network": 1}),
+        ((("printer", 9), ("hardware", 3), ("network", 1)), 3, {"printer": 3, "hardware": 1, "network": 1}),
+        ((("printer", 9), ("hardware", 9)), 2, {"printer": 2, "hardware": 2}),
+        ((("printer", 40), ("hardware", 40), ("network", 40)), 20, {"printer": 8, "hardware": 8, "network": 8}),
+        ((("printer", 9), ("hardware", 9), ("network", 9)), 0, {}),
+    ],
+)  # fmt: skip
+def test_half_of_a_label_is_left_to_be_asked(
+    having: tuple[tuple[str, int], ...], each: int, expected: dict[str, int]
+) -> None:
+    assert counted(shown_seeds(SHEET, seeds(*having), each)) == expected
+
+
+def test_long_items_are_shown_in_smaller_numbers_and_longer_ones_not_at_all() -> None:
+    having = (("printer", 9), ("hardware", 9), ("network", 9))
+    long = seeds(*having, text="x" * (LONGEST_SHOWN // 5))
+    assert counted(shown_seeds(SHEET, long, 3)) == {"printer": 1, "hardware": 1, "network": 1}
+    assert shown_seeds(SHEET, seeds(*having, text="x" * (LONGEST_SHOWN // 2)), 3) == []
+
+
+def test_nothing_is_shown_where_labels_are_many_or_none() -> None:
+    many = tuple(f"label {at}" for at in range(30))
+    assert shown_seeds(TaskSheet(task="Sort.", noun="ticket", labels=many), seeds(*((one, 4) for one in many)), 3) == []
+    assert shown_seeds(OPEN, PLENTY, 3) == []
+
+
+def test_what_is_shown_stands_first_with_its_answers_and_the_same_before_every_question() -> None:
+    chosen = shown_seeds(SHEET, PLENTY, 1)
+    one, other = (answer_request(SHEET, question, shown=chosen) for question in (QUESTION, "The wifi is slow"))
+    assert one.messages[:-1] == other.messages[:-1]
+    assert [message.role for message in one.messages] == ["system", *["user", "assistant"] * 3, "user"]
+    told = [(json.loads(asked.content.removeprefix("DATA:\n"))["question"], json.loads(said.content)["answer"])
+            for asked, said in zip(one.messages[1:-1:2], one.messages[2::2], strict=True)]  # fmt: skip
+    assert told == [(seed.prompt, seed.answer) for seed in chosen]
+    assert QUESTION in one.messages[-1].content and "one of" not in one.messages[-1].content
+    assert all(label in one.messages[0].content for label in LABELS), "a label without an item is named, too"
+    assert one.json_schema == answer_request(SHEET, QUESTION).json_schema
+    assert one.key("anyone") != answer_request(SHEET, QUESTION).key("anyone")
 
 
 # --- written answers: k of n

@@ -31,7 +31,7 @@ def version(name: str) -> str:
 
 def conversation(system: str, user: str, data: dict[str, Any]) -> tuple[Message, ...]:
     """System message first (the same for many requests, so servers can cache it), then the user's with its data."""
-    body = f"{user}\n\nDATA:\n{plain_json(data)}"
+    body = "\n\n".join(filter(None, (user, f"DATA:\n{plain_json(data)}")))
     return (Message(role="system", content=system), Message(role="user", content=body))
 
 

@@ -52,8 +52,9 @@ SEEDS = {"trec": 60, "snips": 70, "sst2": 20}
 COLUMNS = {"trec": ("question", "label"), "snips": ("text", "intent"), "sst2": ("sentence", "label")}
 """What the columns are called in the folder's files."""
 ENDINGS = {"trec": "jsonl", "snips": "jsonl", "sst2": "csv"}
-SETTINGS: dict[str, Any] = {"mode": "select", "stop": {"keep": "last", "rounds": 2}}
-"""What every run has in common; all else are the program's defaults."""
+SETTINGS: dict[str, Any] = {"mode": "select", "stop": {"keep": "last", "rounds": 1}, "generate": {"lessons": 120}}
+"""What every run has in common; all else are the program's defaults. As many lessons as two rounds ask for, in one: mining again would
+cost as much as writing half of them."""
 PAPER: dict[str, Any] = {
     "mine": {"how": "resubstitution"}, "curate": {"verify": False, "duplicate": 0.95, "meaning": None, "balance": 1000},
     "generate": {"mix": {"paper": 1.0}, "lessons": 10_000, "per_failure": 1, "explore": 0},
