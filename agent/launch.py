@@ -334,7 +334,7 @@ def open_teacher(
     return Client(
         backend, ledger, emit=log,
         should_stop=should_stop, deadline_seconds=mine.deadline_seconds, max_attempts=mine.max_attempts,
-        concurrency=mine.slots, request_seconds=mine.patience,
+        concurrency=mine.at_once, request_seconds=mine.patience,
     )  # fmt: skip
 
 
@@ -348,15 +348,15 @@ def open_backend(
     if mine.base_url:
         key = os.environ.get(mine.api_key_env)
         backend = OpenAIBackend(
-            mine.base_url, mine.model, key, mine.structured, mine.patience, slots=mine.slots
+            mine.base_url, mine.model, key, mine.structured, mine.patience, slots=mine.at_once
         )  # fmt: skip
         cleaning.callback(backend.close)
         return backend
-    server = LocalServer(Path(model_file(mine.model, log)), mine.slots, mine.context, log=server_log)
+    server = LocalServer(Path(model_file(mine.model, log)), mine.at_once, mine.context, log=server_log)
     cleaning.callback(server.close)
     server.start()
     return OpenAIBackend(
-        server.base_url, mine.model, server.api_key, mine.structured, mine.patience, slots=mine.slots,
+        server.base_url, mine.model, server.api_key, mine.structured, mine.patience, slots=mine.at_once,
         served_by=f"{mine.model}@local", on_unreachable=server.check,
     )  # fmt: skip
 

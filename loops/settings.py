@@ -52,8 +52,9 @@ class TeacherSettings(Record):
     the others empty, and skills are not told without their column; what holds the answer, or a question by itself, cannot be kept back."""
     structured: Literal["json_schema", "json_object", "prompt"] = "json_schema"
     """How the server is asked for JSON: by schema, by JSON mode, or in words."""
-    slots: int = Field(default=4, ge=1)
-    """Requests sent at once."""
+    slots: int | None = Field(default=None, ge=1)
+    """Requests sent at once; null: 4 where a server answers, 1 for a model of our own: two on the same cores are no faster than one
+    after the other, and each slot reads anew what requests have in common."""
     context: int = Field(default=2048, ge=256)
     """For a local model: tokens of context per slot."""
     request_seconds: float | None = Field(default=None, gt=0)
@@ -69,6 +70,11 @@ class TeacherSettings(Record):
     """With `replay`: whether the teacher named here is asked what the replayed run does not hold."""
     check_items: int = Field(default=200, ge=0)
     """How many seeds the teacher itself is examined on before it may teach; 0 for none."""
+
+    @property
+    def at_once(self) -> int:
+        """Requests sent at once, whoever answers."""
+        return self.slots or (4 if self.base_url else 1)
 
     @property
     def patience(self) -> float:

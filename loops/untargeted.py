@@ -118,7 +118,7 @@ def _batches(crew: Crew, rounds: int) -> Iterator[list[Order]]:
     for number in range(1, rounds + 1):
         generate, draw = crew.settings.generate, crew.settings.seed
         orders = aimless(crew.sheet(), crew.evals.for_teacher, generate, APART + number, draw)
-        size = max(crew.settings.teacher.slots, -(-len(orders) // PARTS))
+        size = max(crew.settings.teacher.at_once, -(-len(orders) // PARTS))
         yield from (orders[at : at + size] for at in range(0, len(orders), size))
 
 

@@ -275,7 +275,7 @@ def main(data: Path, lessons: int, names: Sequence[str]) -> None:
         def teacher() -> Client:
             if not opened:
                 plain = open_teacher(settings, evals, place / "ledger.sqlite", say, stack, lambda: False)
-                opened.append(CountingClient(plain.backend, plain.ledger, emit=say, concurrency=settings.teacher.slots,
+                opened.append(CountingClient(plain.backend, plain.ledger, emit=say, concurrency=settings.teacher.at_once,
                                              deadline_seconds=PATIENT, request_seconds=PATIENT))  # fmt: skip
             return opened[0]
 
