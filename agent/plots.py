@@ -15,7 +15,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.segment import Segment
 
-from agent.progress import Score
+from agent.viewed import Score
 
 Ends = tuple[float, float]
 """Where an axis begins and ends."""

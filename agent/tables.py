@@ -18,8 +18,9 @@ from rich.table import Table
 from rich.text import Text
 
 from agent.plots import AxisLabels, IntervalBar, axis
-from agent.progress import RunView, Score
+from agent.progress import RunView
 from agent.safe import clip, safe
+from agent.viewed import Score
 
 UNKNOWN = "unknown"
 

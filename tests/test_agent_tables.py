@@ -10,8 +10,9 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
 from agent.plots import ASCII, axis, interval_bar
-from agent.progress import RunView, Score
+from agent.progress import RunView
 from agent.tables import RunRow, amount, duration, run_row, runs_table, summary
+from agent.viewed import Score
 from loops.events import Event, read_events
 
 SAMPLE = Path(__file__).parent / "fixtures" / "events_sample.jsonl"

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import ClassVar, cast
 
 from agent.console.pipe import Pipe
-from agent.progress import RunView, Score
+from agent.progress import RunView
 from agent.safe import clip, safe
 from agent.tables import by_reason, duration, interval
+from agent.viewed import Score
 from loops.events import Event
 
 _LONGEST = 400  # cells of a plain line: a runaway text from data must not flood a log

@@ -10,9 +10,10 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from agent.plots import Glyphs, axis, axis_labels, interval_bar
-from agent.progress import RunView, Score
+from agent.progress import RunView
 from agent.safe import clip, safe
 from agent.tables import amount, by_reason, percent, plural
+from agent.viewed import Score
 
 GUTTER = 12  # cells for the names at the left edge
 FILLER = 8  # sections of this rank or higher only fill room that nothing else wants
