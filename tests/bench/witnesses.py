@@ -26,14 +26,15 @@ from student.prompting import Ask
 from student.records import Example, Question, Seed, text_hash, write_json
 from student.settings import Lora, TrainSettings
 from student.worker import StudentWorker
-from teacher.answers import answer_request, read_answer
+from teacher.answers import answer_request, read_answer, shown_seeds
 from teacher.client import Client
+from teacher.curate import CurateSettings
 from teacher.ledger import Budget, Ledger
 from teacher.local import LocalServer
 from teacher.nearest import NearestSeeds
 from teacher.openai_backend import OpenAIBackend
 from teacher.sheet import TaskSheet
-from teacher.witnesses import Report, Witness, belief, witness
+from teacher.witnesses import UNDECIDED, Report, Witness, belief, witness
 
 LABELS = {
     "ABBR": "what an abbreviation stands for, or how something is abbreviated",
@@ -72,9 +73,9 @@ def cases(folder: Path, planted: int, part: int = 0) -> tuple[list[Seed], list[C
     return items[:SEEDS], offered
 
 
-def teacher_says(place: Path, items: Sequence[Seed]) -> list[str]:
-    """The teacher's label for each; empty where it gave none."""
-    requests = [answer_request(SHEET, item.prompt) for item in items]
+def teacher_says(place: Path, shown: Sequence[Seed], items: Sequence[Seed]) -> list[str]:
+    """The teacher's label for each; empty where it gave none, or where it is shown the right one."""
+    requests = [answer_request(SHEET, item.prompt, shown=shown) for item in items if item not in shown]
     with ExitStack() as stack:
         ledger = Ledger(place / "ledger.sqlite", Budget())
         stack.callback(ledger.close)
@@ -84,8 +85,9 @@ def teacher_says(place: Path, items: Sequence[Seed]) -> list[str]:
             backend = OpenAIBackend(server.base_url, "teacher", server.api_key, timeout=PATIENT, served_by=SERVED_BY)
             stack.callback(backend.close)
             Client(backend, ledger, deadline_seconds=PATIENT, request_seconds=PATIENT).ask_all(requests, round=0)
-        replies = [ledger.find(one.key(SERVED_BY)) for one in requests]
-    return [(read_answer(reply) if reply else None) or "" for reply in replies]
+        replies = iter([ledger.find(one.key(SERVED_BY)) for one in requests])
+    answered = (None if item in shown else next(replies) for item in items)
+    return [(read_answer(reply) if reply else None) or UNDECIDED for reply in answered]
 
 
 def student_says(place: Path, seeds: Sequence[Seed], items: Sequence[Seed]) -> tuple[list[str], list[str]]:
@@ -155,7 +157,8 @@ def main(folder: Path, planted: int, part: int) -> None:
     items = [item for item, _ in offered[::2]]
     place = cache_folder() / "bench-witnesses"
     place.mkdir(parents=True, exist_ok=True)
-    said = {"teacher": teacher_says(place, [*seeds, *items])}
+    shown = shown_seeds(SHEET, seeds, CurateSettings().shown)
+    said = {"teacher": teacher_says(place, shown, [*seeds, *items])}
     own, theirs = student_says(place, seeds, items)
     near = NearestSeeds(seeds)
     said |= {
@@ -167,12 +170,12 @@ def main(folder: Path, planted: int, part: int) -> None:
     heard = [
         (_on_seeds(name, seeds, labels), dict(zip(ids, labels[SEEDS:], strict=True))) for name, labels in said.items()
     ]
-    shown = {"teacher": heard[:1], "teacher and student": heard[:2], "teacher and seeds": heard[::2], "all": heard}
+    groups = {"teacher": heard[:1], "teacher and student": heard[:2], "teacher and seeds": heard[::2], "all": heard}
     for one, labels in heard:
         right = sum(labels[item.id] == item.answer for item in items)
         print(json.dumps({"bench": "witnesses", "who": one.name, "right_of_seeds": one.right, "seeds": one.asked,
                           "right_of_candidates": right, "candidates": len(items)}))  # fmt: skip
-    for name, group in shown.items():
+    for name, group in groups.items():
         for point in curve(offered, group):
             print(json.dumps({"bench": "witnesses", "who": name, "ranked": round(ranked(offered, group), 3), **point}))
     _conclude(offered, heard)
