@@ -208,7 +208,7 @@ def sizes(cell: Cell) -> dict[str, Any]:
         folder = cell.run(arm)
         number = last_round(folder)
         told[arm] = {"lessons": len(lessons_of(folder)), "steps": steps_of(folder, number),
-                     "tokens": lessons_tokens(folder.ledger, number)}  # fmt: skip
+                     "tokens": lessons_tokens(folder.ledger, number) if number else 0}  # fmt: skip
     listed = cell.run("ours").path / "control" / "arms.json"
     if listed.exists():
         for arm in json.loads(listed.read_text("utf-8"))["arms"]:
