@@ -178,7 +178,8 @@ def mine_attempts(state: State, crew: Crew) -> list[Attempt]:
     lessons = [example(lesson) for lesson in lessons_until(crew, state.round - 1)]
     inputs = {"folds": crew.settings.mine.folds, "real_share": crew.settings.curate.real_share,
               "lessons": [one.model_dump() for one in lessons], "seeds": [seed.model_dump() for seed in seeds],
-              "train": crew.settings.train.model_dump(exclude={"start"}), "seed": crew.settings.seed, "machine": machine(crew)}  # fmt: skip
+              "train": crew.settings.train.model_dump(exclude={"seeds", "start"}), "seed": crew.settings.seed,
+              "machine": machine(crew)}  # fmt: skip
 
     def make() -> None:
         folds = make_folds(seeds, crew.settings.mine.folds)

@@ -43,17 +43,27 @@ def test_every_arm_is_made_once_and_the_table_counts_them(
     monkeypatch.setattr(gain, "SEEDS", {"trec": 24})
     results = tmp_path / "results"
     where = [f"--data={data}", f"--place={tmp_path / 'place'}", f"--results={results}"]
-    monkeypatch.setattr(sys, "argv", ["gain.py", "--tasks=trec", "--seeds=2", *where])
 
-    def told() -> list[dict[str, Any]]:
+    def told(*more: str) -> list[dict[str, Any]]:
+        monkeypatch.setattr(sys, "argv", ["gain.py", "--tasks=trec", *more, *where])
         gain.main()
         return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
-    first = told()
+    first = told("--seeds=2")
     assert sum("run" in line for line in first) == 6
+    more = told("--seeds=1", "--trainings=2")
+    runs = {Path(line["run"]).name: Path(line["run"]) for line in more if "run" in line}
+    assert runs.keys() == {"ours-2", "paper-2", "real-2"}
+    events = [json.loads(line) for line in (runs["ours-2"] / "events.jsonl").read_text("utf-8").splitlines()]
+    ended = [one["student"] for one in events if one["event"] == "loss" and one["step"] == one["steps"]]
+    assert len(ended) == 5, "the students of the first training are found, those of mining among them"
+    assert sum(one["requests"] for one in events if one["event"] == "spent") == 0
     shutil.rmtree(tmp_path / "place")  # on another machine: the results alone are there
-    again = told()
-    assert again == [line for line in first if "run" not in line]
+    again = told("--seeds=2")
+    assert [line for line in again if "draw" in line] == [
+        *(line for line in more if "draw" in line), *(line for line in first if line.get("draw") == 2),
+    ]  # fmt: skip
+    assert [line["trainings"] for line in again if "draw" in line] == [2, 1]
     assert not any(text in file.read_text("utf-8") for file in results.iterdir() for text in ("printer", "password"))
     table = {line["arm"]: line for line in again if "arm" in line}
     assert set(table) == set(gain.ARMS)
@@ -69,7 +79,7 @@ def test_results_of_another_recipe_are_named_and_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cell = gain.Cell("trec", 1, tmp_path / "place", None)
-    other = gain.Result(recipe="other", machine="cpu", items=("a",), right={"ours": "1"}, sizes={})
+    other = gain.Result(recipe="other", machine="cpu", items=("a",), right={"ours": ("1",)}, trainings=1, sizes={})
     gain.result_file(cell, tmp_path).write_text(other.model_dump_json(), encoding="utf-8")
     monkeypatch.setattr(sys, "argv", ["gain.py", "--tasks=trec", "--seeds=1", f"--results={tmp_path}", "--table"])
     gain.main()

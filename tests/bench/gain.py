@@ -9,12 +9,16 @@ settings. No arm chooses among its rounds (`stop.keep: last`), so that only the 
 - ours: the program's defaults;
 - real: as many further real labelled items as ours has lessons, which is the ceiling.
 
-Each run opens `test` once, at its end. Replies are kept in ledgers, runs in folders, and the student of the seeds is trained once a draw:
-stopped at any point and called again, it goes on. The table gives the mean over draws and the gain over seeds with its 95 % interval,
-twice: a bootstrap that draws draws and items again, and Student's t over both as the program's own claims use (`loops.claims`),
-which is wider and the one to believe with few draws.
+One training differs from the next by some three points on TREC. `--trainings N` trains every arm with N seeds, also where it was
+finished with fewer, and counts for each test item the share of them that has it right.
 
-    python tests/bench/gain.py --tasks trec,snips --seeds 5 [--data FOLDER] [--place FOLDER] [--results FOLDER] [--table]
+Each student is asked `test` once, at the end of its run. Replies are kept in ledgers, runs in folders, and the student of the seeds
+is trained once a draw: stopped at any point and called again, it goes on. The table gives the mean over draws and the gain over seeds
+with its 95 % interval, twice: a bootstrap that draws draws and items again, and Student's t over both as the program's own claims use
+(`loops.claims`), which is wider and the one to believe with few draws.
+
+    python tests/bench/gain.py --tasks trec,snips --seeds 5 [--data FOLDER] [--place FOLDER] [--results FOLDER] [--trainings N]
+        [--table]
 
 FOLDER holds `trec`, `snips` and `sst2` as JSON lines or CSV with parts `train` and `test`; without one the eval sets of the
 `paper-*` recipes are used, which come from the hub. Which test items each arm had right is kept in `--results`, a small file a draw
@@ -65,7 +69,11 @@ RESULTS = Path(__file__).parents[2] / "docs" / "evidence" / "gain"
 """Where the results of finished draws are kept."""
 RESAMPLES = 4000
 Rights = dict[str, bool]
-"""Whether each test item was answered right."""
+"""Whether each test item was answered right, by one student."""
+Shares = dict[str, float]
+"""The share of an arm's students that has each test item right."""
+ENDING = ("config.yaml", "events.jsonl", "checkpoints.sqlite*", "lock", "claim.json", "arms.json", "best")
+"""What a run has because it ended as it was set; all else it made is good for a run with more trainings."""
 
 
 @dataclass(frozen=True)
@@ -153,15 +161,39 @@ def take_over(done: RunFolder, folder: RunFolder) -> None:
             shutil.copy(done.path / "claim" / file, folder.path / "claim" / file)
 
 
-def make(cell: Cell) -> None:
+def make(cell: Cell, trainings: int) -> None:
     """Every run of one cell."""
     seeds = SEEDS[cell.task]
-    go(cell.run("ours"), {"evals": cell.evals(seeds), "control": True})
-    go(cell.run("paper"), merged(PAPER, {"evals": cell.evals(seeds)}), like=cell.run("ours"))
+    ours, paper = {"evals": cell.evals(seeds), "control": True}, merged(PAPER, {"evals": cell.evals(seeds)})
+    go(cell.run("ours"), ours)
+    go(cell.run("paper"), paper, like=cell.run("ours"))
+    for arm, tree in (("ours", ours), ("paper", paper)):
+        if trainings > 1 and last_round(cell.run(arm)):
+            go(gone_on(cell, arm, trainings), merged(tree, {"train": {"seeds": trainings}}))
     lessons = len(lessons_of(cell.run("ours")))
     steps = steps_of(cell.run("ours"), last_round(cell.run("ours")))
-    go(cell.run("real"), {"evals": cell.evals(seeds + lessons), "train": {"min_steps": steps}, "stop": {"rounds": 0},
-                          "teacher": {"check_items": 0}})  # fmt: skip
+    for luck in range(trainings):
+        go(cell.run(numbered("real", luck + 1)), {
+            "evals": cell.evals(seeds + lessons), "train": {"min_steps": steps}, "stop": {"rounds": 0}, "seed": luck,
+            "teacher": {"check_items": 0}, "student": {"shots": 0},
+        })  # fmt: skip
+
+
+def numbered(arm: str, trainings: int) -> str:
+    """The folder of an arm's run with so many trainings, or of its training of that number."""
+    return arm if trainings == 1 else f"{arm}-{trainings}"
+
+
+def gone_on(cell: Cell, arm: str, trainings: int) -> RunFolder:
+    """A folder for a run like a finished one with more trainings: it finds there what that one made and trains what is missing."""
+    fewer = [cell.run(numbered(arm, count)) for count in range(1, trainings)]
+    folder = cell.run(numbered(arm, trainings))
+    if not folder.path.exists():
+        aside = folder.path.with_name(f"{folder.path.name}.part")
+        shutil.rmtree(aside, ignore_errors=True)
+        shutil.copytree([run for run in fewer if is_done(run)][-1].path, aside, ignore=shutil.ignore_patterns(*ENDING))
+        aside.rename(folder.path)
+    return folder
 
 
 def last_round(folder: RunFolder) -> int:
@@ -182,23 +214,30 @@ def rights(file: Path) -> Rights:
     return {one.item_id: one.right for one in read_records(file, Attempt)}
 
 
-def kept(folder: RunFolder) -> Rights:
-    """What the student that a run keeps has right on `test`."""
+def kept(folder: RunFolder) -> list[Rights]:
+    """What the students that a run keeps, one for each training, have right on `test`."""
     name = "best" if last_round(folder) else "seed-only"
-    return rights(folder.path / "claim" / f"attempts.{name}.test.jsonl")
+    return trained(folder.path / "claim", f"attempts.{name}.test.jsonl", f"training-*/attempts.{name}.test.jsonl")
 
 
-def found(cell: Cell) -> dict[str, Rights]:
+def trained(folder: Path, first: str, further: str) -> list[Rights]:
+    """The answers of the first training and of all further ones."""
+    return [rights(file) for file in (folder / first, *sorted(folder.glob(further)))]
+
+
+def found(cell: Cell, trainings: int) -> dict[str, list[Rights]]:
     """Every arm's answers to `test`, of a cell that is done. An arm that could not be made is left out."""
-    runs = {name: cell.run(name) for name in ("ours", "paper", "real")}
-    control = runs["ours"].path / "control"
-    arms = {"ours": kept(runs["ours"]), "paper": kept(runs["paper"]), "real": kept(runs["real"])}
+    ours, paper = (cell.run(numbered(arm, trainings if last_round(cell.run(arm)) else 1)) for arm in ("ours", "paper"))
+    real = [kept(cell.run(numbered("real", luck + 1)))[0] for luck in range(trainings)]
+    arms = {"ours": kept(ours), "real": real}
     for arm, place in (("seeds", "equal-steps"), ("untargeted", "equal-spend")):
-        if (file := control / place / "attempts.test.jsonl").exists():
-            arms[arm] = rights(file)
-    if not last_round(runs["ours"]):  # no lesson was made: the arms are one and the same student
+        folder = ours.path / "control" / place
+        if (folder / "attempts.test.jsonl").exists():
+            arms[arm] = trained(folder, "attempts.test.jsonl", "attempts.training-*.test.jsonl")
+    if not last_round(ours):  # no lesson was made: the arms are one and the same student
         arms |= {"seeds": arms["ours"], "untargeted": arms["ours"]}
-    return arms
+    # Where the paper's mining finds nothing, what it keeps is the student of the seeds.
+    return {**arms, "paper": kept(paper) if last_round(paper) else arms["seeds"]}
 
 
 def sizes(cell: Cell) -> dict[str, Any]:
@@ -225,16 +264,18 @@ class Result(Record):
     """What it ran on."""
     items: tuple[str, ...]
     """Ids of the test items, sorted."""
-    right: dict[str, str]
-    """For each arm a 1 for each item it has right, else a 0."""
+    right: dict[str, tuple[str, ...]]
+    """For each arm and each of its trainings a 1 for each item it has right, else a 0."""
+    trainings: int
+    """How many trainings of each arm were wanted."""
     sizes: dict[str, Any]
     """Lessons, steps and teacher tokens of the arms."""
 
-    def rights(self) -> dict[str, Rights]:
-        """The arms' answers as `found` gives them."""
+    def shares(self) -> dict[str, Shares]:
+        """For each arm the share of its trainings that has an item right."""
         return {
-            arm: {item: bit == "1" for item, bit in zip(self.items, bits, strict=True)}
-            for arm, bits in self.right.items()
+            arm: {item: [*bits].count("1") / len(bits) for item, *bits in zip(self.items, *trainings, strict=True)}
+            for arm, trainings in self.right.items()
         }
 
 
@@ -248,14 +289,17 @@ def result_file(cell: Cell, results: Path) -> Path:
     return results / f"{cell.task}-draw-{cell.draw}.json"
 
 
-def keep_result(cell: Cell, arms: dict[str, Rights], results: Path) -> None:
+def keep_result(cell: Cell, trainings: int, results: Path) -> None:
     """Write a finished cell down."""
-    items = tuple(sorted(arms["ours"]))
-    right = {arm: "".join("01"[one[item]] for item in items) for arm, one in arms.items()}
+    arms = found(cell, trainings)
+    items = tuple(sorted(arms["ours"][0]))
+    right = {arm: tuple("".join("01"[one[item]] for item in items) for one in all_of) for arm, all_of in arms.items()}
     machine = json.loads((cell.run("ours").path / "machine.json").read_text("utf-8"))
     about = f"{machine['device']} {machine['dtype']}, {machine['threads']} threads, {machine['gflops']:.0f} GFLOP/s"
     results.mkdir(parents=True, exist_ok=True)
-    told = Result(recipe=recipe_digest(), machine=about, items=items, right=right, sizes=sizes(cell))
+    told = Result(
+        recipe=recipe_digest(), machine=about, items=items, right=right, trainings=trainings, sizes=sizes(cell)
+    )
     write_text(result_file(cell, results), told.model_dump_json() + "\n")
 
 
@@ -271,10 +315,10 @@ def result_of(cell: Cell, results: Path) -> Result | None:
     return None
 
 
-def changes(cells: Sequence[dict[str, Rights]], new: str, old: str) -> np.ndarray:
+def changes(cells: Sequence[dict[str, Shares]], new: str, old: str) -> np.ndarray:
     """[draws, items] the new arm's right answers less the old one's, -1 to 1. Items are the same in every draw."""
     items = sorted(cells[0][new])
-    return np.array([[int(one[new][item]) - int(one[old][item]) for item in items] for one in cells])
+    return np.array([[one[new][item] - one[old][item] for item in items] for one in cells])
 
 
 def interval(tables: Sequence[np.ndarray]) -> tuple[float, float]:
@@ -290,7 +334,7 @@ def interval(tables: Sequence[np.ndarray]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def rows(done: dict[str, list[dict[str, Rights]]]) -> Iterator[dict[str, Any]]:
+def rows(done: dict[str, list[dict[str, Shares]]]) -> Iterator[dict[str, Any]]:
     """One line of the table for each task and arm, then the mean over tasks."""
     for task, cells in done.items():
         for arm in ARMS:
@@ -315,11 +359,11 @@ def rows(done: dict[str, list[dict[str, Rights]]]) -> Iterator[dict[str, Any]]:
                    "high": points(high)}  # fmt: skip
 
 
-def mean_accuracy(cells: Sequence[dict[str, Rights]], arm: str) -> float:
+def mean_accuracy(cells: Sequence[dict[str, Shares]], arm: str) -> float:
     return points(float(np.mean([np.mean(list(one[arm].values())) for one in cells])))
 
 
-def against(cells: Sequence[dict[str, Rights]], arm: str) -> dict[str, Any]:
+def against(cells: Sequence[dict[str, Shares]], arm: str) -> dict[str, Any]:
     """How far ours is ahead of an arm, and the arm ahead of seeds alone."""
     told: dict[str, Any] = {}
     for name, new, old in (("gain", arm, "seeds"), ("ours_ahead", "ours", arm)):
@@ -345,26 +389,28 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=os.environ.get("LLM2LLM_DATA"))
     parser.add_argument("--place", type=Path, default=None)
     parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--trainings", type=int, default=1)
     parser.add_argument("--table", action="store_true")
     given = parser.parse_args()
     data = Path(given.data) if given.data else None
     place = given.place or cache_folder() / "bench-gain"
     tasks = given.tasks.split(",")
-    done: dict[str, list[dict[str, Rights]]] = {task: [] for task in tasks}
+    done: dict[str, list[dict[str, Shares]]] = {task: [] for task in tasks}
     for cell in [Cell(task, draw, place, data) for draw in range(1, given.seeds + 1) for task in tasks]:
         told = result_of(cell, given.results)
-        if told is None and not given.table:
-            make(cell)
-            keep_result(cell, found(cell), given.results)
+        if not given.table and (told is None or told.trainings < given.trainings):
+            make(cell, given.trainings)
+            keep_result(cell, given.trainings, given.results)
             told = result_of(cell, given.results)
         if told is not None:
-            arms = told.rights()
+            arms = told.shares()
             done[cell.task].append(arms)
             share = {arm: points(sum(one.values()) / len(one)) for arm, one in arms.items()}
             line = {
                 "bench": "gain",
                 "task": cell.task,
                 "draw": cell.draw,
+                "trainings": told.trainings,
                 **share,
                 "sizes": told.sizes,
                 "on": told.machine,
