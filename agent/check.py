@@ -23,7 +23,7 @@ from loops.settings import RunSettings
 from loops.stats import wilson
 from student.evals.load import EvalSet
 from student.grade import same_answer
-from teacher.curate import answer_request, read_answer, shown_seeds
+from teacher.curate import answer_request, asked_seeds, read_answer, shown_seeds
 from teacher.generate import check_strategies
 from teacher.requests import Reply
 
@@ -67,7 +67,7 @@ def _ask(settings: RunSettings, evals: EvalSet) -> list[tuple[str, str]]:
     """Score the teacher on some seeds, and scale what that took to a whole run."""
     sheet = sheet_of(evals)
     shown = shown_seeds(sheet, evals.for_teacher, settings.curate.shown)
-    seeds = sorted((one for one in evals.for_teacher if one not in shown), key=lambda seed: seed.id)[:ASKED]
+    seeds = asked_seeds(evals.for_teacher, shown, ASKED)
     with ExitStack() as cleaning:
         place = Path(cleaning.enter_context(tempfile.TemporaryDirectory()))
         client = open_teacher(settings, evals, place / "ledger.sqlite", lambda *_, **__: None, cleaning, lambda: False)

@@ -15,7 +15,7 @@ from loops.state import State
 from loops.stats import score
 from loops.telling import counting, say_score, stop_early
 from student.records import Attempt, Seed, read_records, write_records
-from teacher.answers import answer_request, read_answer
+from teacher.answers import answer_request, asked_seeds, read_answer
 from teacher.errors import BudgetSpent
 
 Update = dict[str, Any]
@@ -24,10 +24,9 @@ Update = dict[str, Any]
 def check_teacher(crew: Crew, state: State) -> Update:
     """Examine the teacher on seeds as it will be asked about candidates; say so when it may not be able to teach."""
     target = crew.folder.path / "baseline" / "attempts.teacher.mine.jsonl"
-    shown = {seed.id for part in grounds(crew) for seed in models_for(crew, part)}
-    others = sorted((one for one in crew.evals.for_teacher if one.id not in shown), key=lambda seed: seed.id)
-    seeds = others[: crew.settings.teacher.check_items]
-    inputs = {"seeds": [seed.model_dump() for seed in seeds], "task": crew.sheet().model_dump(), "shown": sorted(shown),
+    shown = [seed for part in grounds(crew) for seed in models_for(crew, part)]
+    seeds = asked_seeds(crew.evals.for_teacher, shown, crew.settings.teacher.check_items)
+    inputs = {"seeds": [seed.model_dump() for seed in seeds], "task": crew.sheet().model_dump(), "shown": sorted(seed.id for seed in shown),
               "teacher": crew.settings.teacher.model}  # fmt: skip
 
     def make() -> None:

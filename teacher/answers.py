@@ -45,6 +45,11 @@ def shown_seeds(sheet: TaskSheet, seeds: Sequence[Seed], each: int) -> list[Seed
     return []
 
 
+def asked_seeds(seeds: Sequence[Seed], shown: Sequence[Seed], most: int) -> list[Seed]:
+    """The real items that a teacher is examined on: `most` at most, and none that it is shown."""
+    return sorted((seed for seed in seeds if seed not in shown), key=lambda seed: seed.id)[:most]
+
+
 def answer_request(
     sheet: TaskSheet, question: str, choices: Sequence[str] = (), sample: int = 0, tag: str = "", shown: Sequence[Seed] = ()
 ) -> Request:  # fmt: skip

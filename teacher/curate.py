@@ -14,7 +14,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from student.records import Candidate, Lesson, Record, Seed, Verdict
-from teacher.answers import Same, answer_request, read_answer, shown_seeds
+from teacher.answers import Same, answer_request, asked_seeds, read_answer, shown_seeds
 from teacher.copies import Alike, Copies, Known
 from teacher.form import Lengths, form
 from teacher.language import SeedLanguages
@@ -27,6 +27,7 @@ __all__ = [
     "Known",
     "Same",
     "answer_request",
+    "asked_seeds",
     "lessons_of",
     "read_answer",
     "shown_seeds",
