@@ -53,8 +53,8 @@ class TeacherSettings(Record):
     structured: Literal["json_schema", "json_object", "prompt"] = "json_schema"
     """How the server is asked for JSON: by schema, by JSON mode, or in words."""
     slots: int | None = Field(default=None, ge=1)
-    """Requests sent at once; null: 4 where a server answers, 1 for a model of our own: two on the same cores are no faster than one
-    after the other, and each slot reads anew what requests have in common."""
+    """Requests sent at once; null: 4 where a server answers, 1 for a model of our own: more on the same cores write hardly faster, and
+    each slot reads anew what requests have in common."""
     context: int = Field(default=2048, ge=256)
     """For a local model: tokens of context per slot."""
     request_seconds: float | None = Field(default=None, gt=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -83,3 +84,18 @@ def test_a_local_teacher_may_take_its_time_and_a_server_elsewhere_less_unless_th
     elsewhere = TeacherSettings(model="m", base_url="https://host/v1")
     assert TeacherSettings().patience > elsewhere.patience
     assert elsewhere.model_copy(update={"request_seconds": 7.0}).patience == 7.0
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({}, 1),
+        ({"base_url": "https://host/v1"}, 4),
+        ({"slots": 3}, 3),
+        ({"base_url": "https://host/v1", "slots": 2}, 2),
+    ],
+)
+def test_a_model_of_our_own_is_asked_one_thing_at_a_time_unless_told_otherwise(
+    said: dict[str, Any], expected: int
+) -> None:
+    assert TeacherSettings.model_validate(said).at_once == expected

@@ -392,6 +392,8 @@ def main() -> None:
     parser.add_argument("--trainings", type=int, default=1)
     parser.add_argument("--table", action="store_true")
     given = parser.parse_args()
+    if given.trainings < 1:
+        parser.error(f"--trainings {given.trainings}: an arm is trained once at least")
     data = Path(given.data) if given.data else None
     place = given.place or cache_folder() / "bench-gain"
     tasks = given.tasks.split(",")
