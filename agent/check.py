@@ -14,8 +14,9 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from agent.launch import open_teacher, told_of
+from agent.launch import told_of
 from agent.mode import evals_for
+from agent.models import open_teacher
 from agent.safe import safe
 from agent.settings import SettingsError, explained
 from loops.crew import sheet_of

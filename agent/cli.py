@@ -73,7 +73,8 @@ def run(
     review: Review = False, control: Control = False,
 ) -> None:  # fmt: skip
     """Start a run: evaluate, teach, fine-tune, repeat."""
-    from agent.launch import FIXABLE, check_models, drive, opened_evals, replayed
+    from agent.launch import FIXABLE, drive, opened_evals, replayed
+    from agent.models import check_models
     from agent.settings import resolve
     from loops.run_folder import create_run
 

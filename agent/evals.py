@@ -133,7 +133,7 @@ def _say_what_leaves(place: str, order: Order, loaded: EvalSet) -> None:
 def _ruler(student: str) -> Ruler:
     """The student's tokenizer; a built-in model is fetched."""
     from agent.builtin import cache_folder
-    from agent.launch import model_file
+    from agent.models import model_file
     from agent.settings import local_path
     from student.evals.lengths import ruler
 

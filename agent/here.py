@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from agent.builtin import cache_folder
-from agent.launch import SPIN_COUNT, model_file
+from agent.models import SPIN_COUNT, model_file
 from agent.settings import local_path
 from student.evals.findings import OnStage
 from student.evals.load import EvalSet

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent.launch import check_models, drive
+from agent.launch import drive
 from agent.mode import evals_for
+from agent.models import check_models
 from agent.settings import SettingsError, changed, local_path
 from loops.adopting import check_folds, lessons_of
 from loops.folds import deal_folds, grounds_of

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, cast, get_args
 
 from agent.here import Here, Workers
-from agent.launch import check_models
+from agent.models import check_models
 from agent.served import Served
 from agent.settings import SettingsError
 from loops.openings import record_opening

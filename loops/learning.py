@@ -230,9 +230,10 @@ def zero_shot(crew: Crew) -> str:
     return f"{task}\n\n" if task else ""
 
 
-def few_shot(crew: Crew) -> str:
-    """The task and worked examples."""
-    return zero_shot(crew) + worked_examples(crew.evals, crew.settings.student.shots)
+def untouched_leads(crew: Crew) -> dict[str, str]:
+    """How an untouched student is asked: without worked examples, and with them unless there are to be none."""
+    alone, shots = zero_shot(crew), crew.settings.student.shots
+    return {"zero-shot": alone} | ({"few-shot": alone + worked_examples(crew.evals, shots)} if shots else {})
 
 
 def worked_examples(evals: EvalSet, count: int) -> str:
@@ -252,11 +253,7 @@ def claim_exams(state: State, crew: Crew, items: Sequence[Item]) -> list[Exam]:
     def exam(name: str, adapter: Path | None, lead: str = "") -> Exam:
         return Exam(name, "test", items, crew.folder.path / "claim" / f"attempts.{name}.test.jsonl", adapter, lead)
 
-    exams = [
-        exam("zero-shot", None, zero_shot(crew)),
-        exam("few-shot", None, few_shot(crew)),
-        exam("seed-only", seed_only),
-    ]
+    exams = [*(exam(name, None, lead) for name, lead in untouched_leads(crew).items()), exam("seed-only", seed_only)]
     return [*exams, exam("best", best)] if state.best else exams
 
 

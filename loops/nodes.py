@@ -22,13 +22,12 @@ from loops.learning import (
     claim_exams,
     examined,
     failures_of,
-    few_shot,
     fit_round,
     lessons_until,
     mine_attempts,
     round_file,
     student_name,
-    zero_shot,
+    untouched_leads,
 )
 from loops.lessons import candidates_of, weaknesses_of
 from loops.openings import record_opening
@@ -49,7 +48,7 @@ Update = dict[str, Any]
 def baseline(state: State, crew: Crew) -> Update:
     """The untouched student on what decides, without and with worked examples, and the teacher itself on seeds."""
     items = crew.evals.held_out.select()
-    for name, lead in (("zero-shot", zero_shot(crew)), ("few-shot", few_shot(crew))):
+    for name, lead in untouched_leads(crew).items():
         if state.cross_fit:
             say_score(crew, state, name, "mine", untouched(state, crew, name))
         if not items:

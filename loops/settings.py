@@ -24,7 +24,7 @@ class StudentSettings(Record):
     lora: Lora = Lora(layers=0.34)
     """The adapter's shape."""
     shots: int = Field(default=8, ge=0)
-    """Worked examples shown to the untouched student in its few-shot examination."""
+    """Worked examples shown to the untouched student in its few-shot examination; 0 for none, and so no such examination."""
     launcher: Literal["none", "accelerate"] = "none"
     """`accelerate`: train and examine in several processes under `accelerate launch` (data parallel)."""
     processes: int = Field(default=1, ge=1)

@@ -50,10 +50,16 @@ def test_every_arm_is_made_once_and_the_table_counts_them(
         return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
     first = told("--seeds=2")
-    assert sum("run" in line for line in first) == 6
+    assert sum("run" in line for line in first) == 8
+    made = {Path(line["run"]).name: Path(line["run"]) for line in first if "run" in line and "draw-1" in line["run"]}
+    failed = [(made[arm] / "rounds/001/attempts.mine.jsonl").read_bytes() for arm in ("ours", "prompt")]
+    assert failed[0] == failed[1]
+    ways = {lesson.strategy for lesson in gain.lessons_of(gain.RunFolder(made["prompt"]))}
+    assert ways == {"paper"}, "its failures are ours and its prompt is the paper's"
+    assert not list((made["ours"] / "claim").glob("*few-shot*")), "no worked examples, no such examination"
     more = told("--seeds=1", "--trainings=2")
     runs = {Path(line["run"]).name: Path(line["run"]) for line in more if "run" in line}
-    assert runs.keys() == {"ours-2", "paper-2", "real-2"}
+    assert runs.keys() == {"ours-2", "paper-2", "prompt-2", "real-2"}
     events = [json.loads(line) for line in (runs["ours-2"] / "events.jsonl").read_text("utf-8").splitlines()]
     ended = [one["student"] for one in events if one["event"] == "loss" and one["step"] == one["steps"]]
     assert len(ended) == 5, "the students of the first training are found, those of mining among them"

@@ -182,19 +182,54 @@ def test_style_gives_every_new_item_the_first_words_of_a_real_one_of_its_label()
     assert {data_of(order)["answer"] for order in orders} == {"river", "city"}, "both sides of the confusion"
     for order in orders:
         data = data_of(order)
-        openings = {" ".join(seed.prompt.split()[:2]) for seed in KINDS if seed.answer == data["answer"]}
+        real = [seed for seed in KINDS if seed.answer == data["answer"]]
+        openings = {" ".join(seed.prompt.split()[:words]) for seed in real for words in (1, 2)}
         assert data["answer"] == order.want.answers[0]
         assert len(data["begin"]) == order.count
         assert set(data["begin"]) <= openings
     assert len({begin for order in orders for begin in data_of(order)["begin"]}) > 8, "they are not the same few"
 
 
+def shown_in(order: Order) -> list[str]:
+    replies = [message.content for message in order.request.messages if message.role == "assistant"]
+    return [item for reply in replies for item in json.loads(reply)["items"]]
+
+
+def test_style_gives_no_two_words_of_an_item_that_is_shown_for_these_are_written_down_again() -> None:
+    for order in styled(lessons=48):
+        shown = {" ".join(item.split()[:2]) for item in shown_in(order)}
+        assert shown and not shown & set(data_of(order)["begin"])
+
+
+def test_style_gives_all_there_is_of_a_label_with_few_items_before_it_repeats_any() -> None:
+    few = [seed for seed in KINDS if seed.answer != "river"] + [
+        KINDS[0].model_copy(update={"id": f"f{at}", "prompt": f"{begin} is it called here"})
+        for at, begin in enumerate(("What", "Where", "Which"))
+    ]  # fmt: skip
+    failed = (Failure(seed=few[-1], wrong_answer="city"),)
+    target = Weakness(id="1", name="w", failures=failed, lessons=8, skill="river")
+    (order,) = plan_orders(SHEET, [target], GenerateSettings(mix={"style": 1}, other_side=0), 1, 3, few)
+    shown, begins = shown_in(order), data_of(order)["begin"]
+    hidden = [one for one in ("What", "Where", "Which") if f"{one} is it called here" not in shown]
+    assert set(begins) == {"What", "Where", "Which", *(f"{one} is" for one in hidden)}
+    assert len(begins) == 8
+
+
+def test_style_passes_over_items_too_short_to_give_first_words() -> None:
+    short = [KINDS[0].model_copy(update={"id": f"s{at}", "prompt": "river"}) for at in range(3)]
+    for order in styled([*KINDS, *short], lessons=24):
+        data = data_of(order)
+        assert len(data["begin"]) == order.count and "river" not in data["begin"]
+
+
 def test_style_begins_new_items_as_the_failures_begin_before_it_takes_others() -> None:
-    rivers = [seed for seed in KINDS if seed.answer == "river"]
+    shown = shown_in(styled()[0])
+    rivers = [seed for seed in KINDS if seed.answer == "river" and seed.prompt not in shown]
     failed = rivers[-2:]
+    alike = [one.model_copy(update={"id": f"x{one.id}", "prompt": f"{one.prompt} today"}) for one in failed]
     failures = tuple(Failure(seed=one, wrong_answer="city") for one in failed)
     target = Weakness(id="1", name="w", failures=failures, lessons=4, skill="river")
-    (order,) = plan_orders(SHEET, [target], GenerateSettings(mix={"style": 1}, other_side=0), 1, 3, KINDS)
+    (order,) = plan_orders(SHEET, [target], GenerateSettings(mix={"style": 1}, other_side=0), 1, 3, [*KINDS, *alike])
     begins = data_of(order)["begin"]
     assert begins[:2] == [" ".join(one.prompt.split()[:2]) for one in failed]
     assert len(set(begins)) == 4

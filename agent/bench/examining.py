@@ -17,7 +17,7 @@ from typing import Literal
 from agent.bench.records import WAYS, Answered, Pace, Rival, Way
 from agent.bench.rivals import teacher_settings
 from agent.here import Here, Workers
-from agent.launch import open_backend
+from agent.models import open_backend
 from agent.report.reading import damaged
 from agent.served import Served
 from loops.learning import worked_examples

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from agent.bench.records import Rival
 from agent.builtin import BUILTINS
-from agent.launch import check_models
+from agent.models import check_models
 from agent.settings import SettingsError, local_path
 from loops.settings import BudgetSettings, RunSettings, StudentSettings, TeacherSettings
 from teacher.address import checked_address, is_loopback

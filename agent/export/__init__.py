@@ -27,7 +27,7 @@ from agent.export.model_card import model_card
 from agent.export.modelfile import modelfile
 from agent.export.names import student_of
 from agent.export.rows import rows_of, write_parquet
-from agent.launch import SPIN_COUNT, model_file
+from agent.models import SPIN_COUNT, model_file
 from loops.run_folder import RunError
 from student.evals.findings import OnStage
 from student.grade import RawAnswer

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from agent.launch import known_machine, same_evals
+from agent.launch import same_evals
+from agent.models import known_machine
 from agent.report.facts import Facts
 from agent.report.gather import facts_of
 from agent.settings import SettingsError

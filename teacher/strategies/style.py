@@ -3,9 +3,10 @@
 Told of topics and manners, a small teacher still writes what it always writes ("What is the name of ..."), and such lessons teach little
 even where they are right (docs/evidence.md). So it is shown, not told. Where labels are fixed, exchanges stand before each request in
 which real items are the reply, a label each, the same ones for a whole run so that servers can cache them; and every new item is
-given its first words: those of a real item of its label, the failures of the weakness first. As with `contrast`, a third of a
-confusion's lessons are of the label that the student said by mistake. Where answers are not labels, first words say nothing about them:
-then real items are shown beside the failure, and the request is to write like them.
+given its first words: those of a real item of its label, the failures of the weakness first, and of an item that is shown the first
+one only: given more, a small teacher writes that item down again. As with `contrast`, a third of a confusion's lessons are of the label
+that the student said by mistake. Where answers are not labels, first words say nothing about them: then real items are shown beside
+the failure, and the request is to write like them.
 """
 
 from __future__ import annotations
@@ -44,11 +45,12 @@ def style(desk: Desk, weakness: Weakness, lessons: int, number: int) -> list[Ord
 def _labelled(desk: Desk, weakness: Weakness, part: tuple[bool, int], number: int) -> Order:
     """One request for new items of one label. `part`: whether it is the label said by mistake, and how many items."""
     want = wanted(desk, "style", weakness, rotate(weakness.failures, number, 1), part)
-    models, shown = models_of(desk, weakness.failures, want.answers[0], number, want.count), exchanges(desk)
+    shown = exchanges(desk)
+    begin = beginnings(desk, weakness.failures, want.answers[0], shown.get(want.answers[0], ()), number, want.count)
     want = replace(want, shown=tuple(seed for seeds in shown.values() for seed in seeds))
     system = Message(role="system", content=template("style", task=desk.sheet.task, noun=desk.sheet.noun))
     before = [message for answer, seeds in shown.items() for message in _exchange(desk, answer, seeds)]
-    messages = (system, *before, _asking(desk, want.answers[0], models))
+    messages = (system, *before, _asking(desk, want.answers[0], want.count, begin))
     asked = request(desk, want, number, messages, schema("text", want.count))
     return Order(asked, want, "text", desk.sheet.labels)
 
@@ -56,20 +58,31 @@ def _labelled(desk: Desk, weakness: Weakness, part: tuple[bool, int], number: in
 def exchanges(desk: Desk) -> dict[str, list[Seed]]:
     """The real items that are shown as replies, by label; no two of a label begin alike."""
     pool: dict[str, dict[str, Seed]] = {}
-    for seed in sorted(desk.seeds, key=lambda one: text_hash("shown as a reply", str(desk.seed), one.id)):
+    spaced = [one for one in desk.seeds if opening(one.prompt)] or desk.seeds
+    for seed in sorted(spaced, key=lambda one: text_hash("shown as a reply", str(desk.seed), one.id)):
         pool.setdefault(seed.answer, {}).setdefault(opening(seed.prompt).casefold(), seed)
     most = sorted(pool, key=lambda answer: (-len(pool[answer]), answer))[:SHOWN]
     return {answer: [*pool[answer].values()][:ITEMS] for answer in most}
 
 
-def models_of(desk: Desk, failures: Sequence[Failure], answer: str, number: int, count: int) -> list[Seed]:
-    """`count` real items of a label whose first words are taken: failures first, another handful for each `number`; over again where
-    there are few."""
+def beginnings(
+    desk: Desk, failures: Sequence[Failure], answer: str, shown: Sequence[Seed], number: int, count: int
+) -> list[str]:  # fmt: skip
+    """The first words of `count` new items of a label, from its real ones; nothing where texts set no spaces.
+
+    Failures first; one word of an item that is shown as a reply. Where more are wanted than begin differently, one word of the others,
+    too, and then over again. Another handful for each `number`.
+    """
     failed = [one.seed for one in failures if one.seed.answer == answer]
     others = desk.shuffled([one for one in desk.seeds if one.answer == answer and one not in failed], "models")
-    different = {opening(one.prompt).casefold(): one for one in reversed([*failed, *others])}
-    pool = [*different.values()][::-1] or [failures[0].seed]  # a label without a seed: any first words will do
-    start = number * count % len(pool)
+    real = [*failed, *others] or [failures[0].seed]  # a label without a seed: any first words will do
+    short = {one.id: opening(one.prompt).split(" ")[0] for one in real}
+    words = [*(short[one.id] if one in shown else opening(one.prompt) for one in real), *short.values()]
+    different: dict[str, str] = {}
+    for one in filter(None, words):
+        different.setdefault(one.casefold(), one)
+    pool = [*different.values()]
+    start = number * count % len(pool) if pool else 0
     return list(islice(cycle([*pool[start:], *pool[:start]]), count))
 
 
@@ -82,17 +95,17 @@ def opening(text: str) -> str:
 def _exchange(desk: Desk, answer: str, seeds: Sequence[Seed]) -> tuple[Message, Message]:
     """A request, and real items as the reply."""
     reply = plain_json({"items": [seed.prompt for seed in seeds]})
-    return _asking(desk, answer, seeds), Message(role="assistant", content=reply)
+    begin = [words for seed in seeds if (words := opening(seed.prompt))]
+    return _asking(desk, answer, len(seeds), begin), Message(role="assistant", content=reply)
 
 
-def _asking(desk: Desk, answer: str, models: Sequence[Seed]) -> Message:
-    """The request for new items of a label that begin as these do."""
+def _asking(desk: Desk, answer: str, count: int, begin: Sequence[str]) -> Message:
+    """The request for new items of a label that begin with these words."""
     meaning = f" ({told})" if (told := desk.sheet.meanings.get(answer)) else ""
-    words = {"count": str(len(models)), "noun": desk.sheet.noun, "answer": answer, "meaning": meaning}
-    begin = [opening(seed.prompt) for seed in models]
-    data = {"answer": answer, "begin": begin} if all(begin) else {"answer": answer}
-    name = "style_begin" if all(begin) else "style_label"
-    return conversation("", template(name, **words), {**data, "lessons": len(models)})[1]
+    words = {"count": str(count), "noun": desk.sheet.noun, "answer": answer, "meaning": meaning}
+    data = {"answer": answer, "begin": [*begin]} if begin else {"answer": answer}
+    asked = template("style_begin" if begin else "style_label", **words)
+    return conversation("", asked, {**data, "lessons": count})[1]
 
 
 def _written(desk: Desk, weakness: Weakness, part: tuple[bool, int], number: int) -> Order:

@@ -5,6 +5,7 @@ settings. No arm chooses among its rounds (`stop.keep: last`), so that only the 
 
 - seeds: the seed items alone, for as many optimiser steps as our student;
 - paper: LLM2LLM's mining (on what was trained on), prompt and one lesson a failure, unchecked but for copies (arXiv 2403.15042);
+- prompt: the paper's prompt, as unchecked, on the failures that ours mines, as many lessons asked for as ours;
 - untargeted: random seeds in the place of failures, the same curation, as many teacher tokens in all as ours;
 - ours: the program's defaults;
 - real: as many further real labelled items as ours has lessons, which is the ceiling.
@@ -64,7 +65,11 @@ PAPER: dict[str, Any] = {
     "generate": {"mix": {"paper": 1.0}, "lessons": 10_000, "per_failure": 1, "explore": 0},
 }  # fmt: skip
 """The paper's data under our training."""
-ARMS = ("seeds", "paper", "untargeted", "ours", "real")
+PROMPT: dict[str, Any] = {"curate": PAPER["curate"], "generate": {"mix": {"paper": 1.0}}}
+"""The paper's prompt where its mining finds nothing to write about: on our failures, and no fewer lessons than ours."""
+ARMS = ("seeds", "paper", "prompt", "untargeted", "ours", "real")
+CODE = 2
+"""Raised when the program writes or checks lessons in another way under the same settings and prompts."""
 RESULTS = Path(__file__).parents[2] / "docs" / "evidence" / "gain"
 """Where the results of finished draws are kept."""
 RESAMPLES = 4000
@@ -126,14 +131,15 @@ def is_done(folder: RunFolder) -> bool:
     )
 
 
-def go(folder: RunFolder, tree: dict[str, Any], like: RunFolder | None = None) -> None:
-    """Make a run, or go on with it, to its end. `like`: a run of the same seeds, whose student of the seeds is taken over."""
+def go(folder: RunFolder, tree: dict[str, Any], like: RunFolder | None = None, failures: bool = False) -> None:
+    """Make a run, or go on with it, to its end. `like`: a run of the same seeds, whose student of the seeds is taken over, and
+    its failures, too, where the run would find the same."""
     if is_done(folder):
         return
     resumed = folder.config.exists()
     folder.path.mkdir(parents=True, exist_ok=True)
     if like and not resumed:
-        take_over(like, folder)
+        take_over(like, folder, failures)
     if resumed:
         settings, fingerprint = folder.load_settings()
         evals = same_evals(folder, settings, fingerprint, False)
@@ -150,32 +156,35 @@ def go(folder: RunFolder, tree: dict[str, Any], like: RunFolder | None = None) -
     )
 
 
-def take_over(done: RunFolder, folder: RunFolder) -> None:
+def take_over(done: RunFolder, folder: RunFolder, failures: bool) -> None:
     """Copy what both runs make alike, with its manifests: a run looks at what a file was made from before it believes it."""
     shutil.copy(done.path / "machine.json", folder.path)
     for part in ("baseline", "rounds/000"):
         shutil.copytree(done.path / part, folder.path / part, dirs_exist_ok=True)
-    for name in ("zero-shot", "few-shot", "seed-only"):
-        for file in (f"attempts.{name}.test.jsonl", f"made/attempts.{name}.test.jsonl.json"):
-            (folder.path / "claim" / "made").mkdir(parents=True, exist_ok=True)
-            shutil.copy(done.path / "claim" / file, folder.path / "claim" / file)
+    alike = [("claim", f"attempts.{name}.test.jsonl") for name in ("zero-shot", "seed-only")]
+    for part, file in [*alike, *([("rounds/001", "attempts.mine.jsonl")] if failures else [])]:
+        (folder.path / part / "made").mkdir(parents=True, exist_ok=True)
+        for each in (file, f"made/{file}.json"):
+            shutil.copy(done.path / part / each, folder.path / part / each)
 
 
 def make(cell: Cell, trainings: int) -> None:
     """Every run of one cell."""
     seeds = SEEDS[cell.task]
-    ours, paper = {"evals": cell.evals(seeds), "control": True}, merged(PAPER, {"evals": cell.evals(seeds)})
+    common = {"evals": cell.evals(seeds), "student": {"shots": 0}}
+    ours, paper, prompt = {**common, "control": True}, merged(PAPER, common), merged(PROMPT, common)
     go(cell.run("ours"), ours)
     go(cell.run("paper"), paper, like=cell.run("ours"))
-    for arm, tree in (("ours", ours), ("paper", paper)):
+    go(cell.run("prompt"), prompt, like=cell.run("ours"), failures=True)
+    for arm, tree in (("ours", ours), ("paper", paper), ("prompt", prompt)):
         if trainings > 1 and last_round(cell.run(arm)):
             go(gone_on(cell, arm, trainings), merged(tree, {"train": {"seeds": trainings}}))
     lessons = len(lessons_of(cell.run("ours")))
     steps = steps_of(cell.run("ours"), last_round(cell.run("ours")))
     for luck in range(trainings):
         go(cell.run(numbered("real", luck + 1)), {
-            "evals": cell.evals(seeds + lessons), "train": {"min_steps": steps}, "stop": {"rounds": 0}, "seed": luck,
-            "teacher": {"check_items": 0}, "student": {"shots": 0},
+            **common, "evals": cell.evals(seeds + lessons), "train": {"min_steps": steps}, "stop": {"rounds": 0},
+            "seed": luck, "teacher": {"check_items": 0},
         })  # fmt: skip
 
 
@@ -227,7 +236,9 @@ def trained(folder: Path, first: str, further: str) -> list[Rights]:
 
 def found(cell: Cell, trainings: int) -> dict[str, list[Rights]]:
     """Every arm's answers to `test`, of a cell that is done. An arm that could not be made is left out."""
-    ours, paper = (cell.run(numbered(arm, trainings if last_round(cell.run(arm)) else 1)) for arm in ("ours", "paper"))
+    ours, *theirs = (
+        cell.run(numbered(arm, trainings if last_round(cell.run(arm)) else 1)) for arm in ("ours", "paper", "prompt")
+    )
     real = [kept(cell.run(numbered("real", luck + 1)))[0] for luck in range(trainings)]
     arms = {"ours": kept(ours), "real": real}
     for arm, place in (("seeds", "equal-steps"), ("untargeted", "equal-spend")):
@@ -237,13 +248,14 @@ def found(cell: Cell, trainings: int) -> dict[str, list[Rights]]:
     if not last_round(ours):  # no lesson was made: the arms are one and the same student
         arms |= {"seeds": arms["ours"], "untargeted": arms["ours"]}
     # Where the paper's mining finds nothing, what it keeps is the student of the seeds.
-    return {**arms, "paper": kept(paper) if last_round(paper) else arms["seeds"]}
+    names = zip(("paper", "prompt"), theirs, strict=True)
+    return arms | {arm: kept(run) if last_round(run) else arms["seeds"] for arm, run in names}
 
 
 def sizes(cell: Cell) -> dict[str, Any]:
     """Lessons, steps and teacher tokens of the arms that have any."""
     told = {}
-    for arm in ("ours", "paper"):
+    for arm in ("ours", "paper", "prompt"):
         folder = cell.run(arm)
         number = last_round(folder)
         told[arm] = {"lessons": len(lessons_of(folder)), "steps": steps_of(folder, number),
@@ -280,9 +292,12 @@ class Result(Record):
 
 
 def recipe_digest() -> str:
-    """Names the settings and prompts that all cells have in common: results of different ones are never averaged."""
-    arms = [RunSettings.model_validate({**merged(SETTINGS, tree), "evals": "-"}).model_dump() for tree in ({}, PAPER)]
-    return digest([arms, [version for _, version, _ in every_prompt()]])[:16]
+    """Names the settings, prompts and code that all cells have in common: results of different ones are never averaged."""
+    arms = [
+        RunSettings.model_validate({**merged(SETTINGS, tree), "evals": "-"}).model_dump()
+        for tree in ({}, PAPER, PROMPT)
+    ]
+    return digest([CODE, arms, [version for _, version, _ in every_prompt()]])[:16]
 
 
 def result_file(cell: Cell, results: Path) -> Path:
@@ -313,6 +328,11 @@ def result_of(cell: Cell, results: Path) -> Result | None:
         return told
     print(json.dumps({"bench": "gain", "left_out": place.name, "because": "it is of another recipe"}), flush=True)
     return None
+
+
+def lacks_an_arm(cell: Cell, told: Result) -> bool:
+    """Whether a cell that was finished before there were all of today's arms can be completed: its runs have to be here."""
+    return not told.right.keys() >= set(ARMS) and is_done(cell.run("ours"))
 
 
 def changes(cells: Sequence[dict[str, Shares]], new: str, old: str) -> np.ndarray:
@@ -382,7 +402,7 @@ def points(share: float) -> float:
 
 
 def main() -> None:
-    """Make the cells that are not done, a draw of every task before the next draw, then print the table."""
+    """Make the cells that are not done, a draw of every task before the next draw, then what others lack; print the table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--tasks", default="trec,snips")
     parser.add_argument("--seeds", type=int, default=5)
@@ -397,16 +417,17 @@ def main() -> None:
     data = Path(given.data) if given.data else None
     place = given.place or cache_folder() / "bench-gain"
     tasks = given.tasks.split(",")
-    done: dict[str, list[dict[str, Shares]]] = {task: [] for task in tasks}
-    for cell in [Cell(task, draw, place, data) for draw in range(1, given.seeds + 1) for task in tasks]:
-        told = result_of(cell, given.results)
-        if not given.table and (told is None or told.trainings < given.trainings):
-            make(cell, given.trainings)
-            keep_result(cell, given.trainings, given.results)
+    cells = [Cell(task, draw, place, data) for draw in range(1, given.seeds + 1) for task in tasks]
+    known, shares = {cell: result_of(cell, given.results) for cell in cells}, {}
+    for cell in sorted(cells, key=lambda cell: known[cell] is not None):
+        told = known[cell]
+        if not given.table and (told is None or told.trainings < given.trainings or lacks_an_arm(cell, told)):
+            trainings = max(given.trainings, told.trainings if told else 1)
+            make(cell, trainings)
+            keep_result(cell, trainings, given.results)
             told = result_of(cell, given.results)
         if told is not None:
-            arms = told.shares()
-            done[cell.task].append(arms)
+            arms = shares[cell] = told.shares()
             share = {arm: points(sum(one.values()) / len(one)) for arm, one in arms.items()}
             line = {
                 "bench": "gain",
@@ -418,6 +439,7 @@ def main() -> None:
                 "on": told.machine,
             }
             print(json.dumps(line), flush=True)
+    done = {task: [shares[cell] for cell in cells if cell.task == task and cell in shares] for task in tasks}
     for row in rows({task: arms for task, arms in done.items() if arms}):
         print(json.dumps({"bench": "gain", **row}))
 

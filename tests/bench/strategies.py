@@ -28,7 +28,7 @@ from probe import Probe
 from witnesses import LABELS
 
 from agent.builtin import cache_folder
-from agent.launch import RecordingWorker, known_machine, model_file, open_teacher
+from agent.models import RecordingWorker, known_machine, model_file, open_teacher
 from loops import nodes
 from loops.crew import Crew
 from loops.learning import fit, round_file
