@@ -14,6 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "bench"))
 gain: Any = import_module("gain")
+changes: Any = import_module("changes")
 
 KINDS = ("ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM")
 SMALL = {
@@ -57,6 +58,7 @@ def test_every_arm_is_made_once_and_the_table_counts_them(
     ways = {lesson.strategy for lesson in gain.lessons_of(gain.RunFolder(made["prompt"]))}
     assert ways == {"paper"}, "its failures are ours and its prompt is the paper's"
     assert not list((made["ours"] / "claim").glob("*few-shot*")), "no worked examples, no such examination"
+    one_at_a_time(where[:2], monkeypatch, capsys)
     more = told("--seeds=1", "--trainings=2")
     runs = {Path(line["run"]).name: Path(line["run"]) for line in more if "run" in line}
     assert runs.keys() == {"ours-2", "paper-2", "prompt-2", "real-2"}
@@ -79,6 +81,24 @@ def test_every_arm_is_made_once_and_the_table_counts_them(
     for each in draws:
         ours, longer = each["sizes"]["ours"], each["sizes"]["seeds, as many steps"]
         assert ours["steps"] == longer["steps"]
+
+
+def one_at_a_time(where: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The bench of single changes, on what the bench of the arms left."""
+    monkeypatch.setattr(sys, "argv", ["changes.py", "--tasks=trec", "--draws=1", "--trainings=1", "--items=10", *where])
+    changes.main()
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    sizes = {line["change"]: line["lessons"] for line in lines if "lessons" in line}
+    assert sizes["no lessons"] == 0 < sizes["half as many"] < sizes["as shipped"] == sizes["twice the steps"]
+    assert sizes["not checked"] >= sizes["as shipped"] >= sizes["two a failure"]
+    table = {line["change"]: line for line in lines if "against_shipped" in line}
+    assert table.keys() == sizes.keys() and table["as shipped"]["against_shipped"] == [0.0]
+    assert {"not aimed", "the paper's prompt"} <= table.keys()
+    changes.main()
+    again = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one for one in again if "right" in one] == [one for one in lines if "right" in one], (
+        "nothing is trained twice"
+    )
 
 
 def test_results_of_another_recipe_are_named_and_left_out(

@@ -1,0 +1,212 @@
+"""What one change of the recipe at a time does to the fine-tuned student. Resumable; a training takes minutes.
+
+In: the run folders that `gain.py` left in `--place`. For every draw and each change a student is trained on the draw's own seeds as its
+students were, but for that change, and examined on training questions of the task that are neither its seeds nor in `test`: what the
+recipe is chosen by must not be what it is judged by. Changes of what is taught need no teacher, for the lessons are there:
+
+- as shipped: the lessons of ours;
+- no lessons: the seeds alone, for as many steps;
+- not checked: also what was doubted, but no copies;
+- half as many: every second lesson;
+- two a failure: at most two lessons for each mined failure, as a smaller `generate.per_failure` would ask for;
+- not aimed: as many untargeted lessons, the same curation;
+- the paper's prompt: on the same failures, unchecked;
+- twice the steps, half the rate, more real: `train.min_steps` 120, `train.learning_rate` 0.002, `curate.real_share` 0.7.
+
+    python tests/bench/changes.py --tasks trec,snips --draws 1,2 [--data FOLDER] [--place FOLDER] [--trainings N] [--items N]
+
+Prints a line for each student, then for each task and change the mean over draws and trainings, and how far it is from what is shipped
+in each draw. One training differs from the next by some three points: with few, only large differences mean anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import gain
+import numpy as np
+
+from agent.builtin import cache_folder
+from agent.models import RecordingWorker, known_machine, model_file
+from loops.crew import Crew
+from loops.learning import Exam, examined, example, fit, training_list
+from loops.run_folder import RunFolder
+from loops.settings import RunSettings
+from loops.state import State
+from student.evals.load import EvalSet, load_evals
+from student.records import Candidate, Lesson, Seed, Verdict, read_records
+from teacher.client import Client
+
+DOUBTED = ("answer-doubted", "answer-disagrees")
+"""Reasons of curation that are about whether an answer is right."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One student of a draw: what it learns and how."""
+
+    name: str
+    """As the table calls it."""
+    lessons: tuple[Lesson | Candidate, ...]
+    """What it learns beside the seeds."""
+    settings: tuple[tuple[str, str, Any], ...] = ()
+    """(group, setting, value) that differ from the defaults."""
+
+    @property
+    def folder(self) -> str:
+        return self.name.replace(" ", "-").replace("'", "")
+
+
+def changes_of(cell: gain.Cell) -> list[Change]:
+    """Every change that can be made of what the draw's runs left."""
+    ours, first = cell.run("ours"), cell.run("ours").round(1)
+    lessons = tuple(gain.lessons_of(ours))
+    verdicts = {one.candidate_id: one for one in read_records(first / "verdicts.jsonl", Verdict)}
+    believed = ("accepted", *DOUBTED)
+    unchecked = tuple(
+        one for one in read_records(first / "candidates.jsonl", Candidate) if verdicts[one.id].reason in believed
+    )
+    return [
+        Change("as shipped", lessons),
+        Change("no lessons", ()),
+        Change("not checked", unchecked),
+        Change("half as many", lessons[::2]),
+        Change("two a failure", tuple(at_most(lessons, 2))),
+        *(Change(name, found) for name, found in others(cell)),
+        Change("twice the steps", lessons, (("train", "min_steps", 120),)),
+        Change("half the rate", lessons, (("train", "learning_rate", 0.002),)),
+        Change("more real", lessons, (("curate", "real_share", 0.7),)),
+    ]
+
+
+def at_most(lessons: Sequence[Lesson], count: int) -> Iterator[Lesson]:
+    """The first so many lessons of each mined failure."""
+    seen: dict[str, int] = defaultdict(int)
+    for one in lessons:
+        seen[one.parent_id] += 1
+        if seen[one.parent_id] <= count:
+            yield one
+
+
+def others(cell: gain.Cell) -> Iterator[tuple[str, tuple[Lesson, ...]]]:
+    """The lessons of other arms, where there are any."""
+    untargeted = cell.run("ours").path / "control" / "equal-number" / "lessons.jsonl"
+    if untargeted.exists():
+        yield "not aimed", tuple(read_records(untargeted, Lesson))
+    if (cell.run("prompt").path / "claim" / "claim.json").exists():
+        yield "the paper's prompt", tuple(gain.lessons_of(cell.run("prompt")))
+
+
+def opened(cell: gain.Cell, count: int) -> tuple[EvalSet, list[Seed]]:
+    """The draw's eval set, and so many training questions beside its seeds to examine on."""
+    seeds = load_evals(cell.evals(gain.SEEDS[cell.task]), False, cross_fit=False, needs_select=False)
+    more = load_evals(cell.evals(gain.SEEDS[cell.task] + count), False, cross_fit=False, needs_select=False)
+    known = {one.id for one in seeds.seeds}
+    others = [one for one in more.seeds if one.id not in known]
+    if len(others) != count:
+        raise SystemExit(
+            f"{cell.task}, draw {cell.draw}: {len(others)} of {count} further training questions are there."
+        )
+    more.close()
+    return seeds, others
+
+
+def no_teacher() -> Client:
+    raise AssertionError("nothing is asked of a teacher here")
+
+
+def share(crew: Crew, change: Change, items: Sequence[Seed], luck: int) -> float:
+    """Train one student, unless it was, and return the share of the items that it has right."""
+    tree: dict[str, Any] = {}
+    for group, setting, value in change.settings:
+        tree = gain.merged(tree, {group: {setting: value}})
+    settings = RunSettings.model_validate(gain.merged(crew.settings.model_dump(), tree))
+    here = replace(crew, settings=settings, verb="train")
+    place = crew.folder.path / f"{change.folder}-{luck + 1}"
+    learned = training_list(
+        [example(one) for one in crew.evals.seeds],
+        [example(Lesson.model_validate(one.model_dump())) for one in change.lessons],
+        settings.curate.real_share,
+    )
+    state = State(best=0, round=0)
+    fit(here, state, change.name, learned, place, luck)
+    target = crew.folder.path / f"attempts.{change.folder}-{luck + 1}.jsonl"
+    attempts = examined(here, state, Exam(change.name, "select", items, target, place))
+    return float(np.mean([one.right for one in attempts]))
+
+
+def silent(event: str, **fields: Any) -> None:
+    if event == "note":
+        print(json.dumps({"bench": "changes", **fields}), flush=True)
+
+
+def measured(cell: gain.Cell, trainings: int, count: int, names: Sequence[str]) -> dict[str, list[float]]:
+    """The share right of every training of every change of one draw."""
+    folder = RunFolder(cell.folder / "changes")
+    folder.path.mkdir(parents=True, exist_ok=True)
+    evals, items = opened(cell, count)
+    settings = RunSettings.model_validate({**gain.SETTINGS, "evals": cell.evals(gain.SEEDS[cell.task])})
+    load = {"source": model_file(settings.student.model, silent), "cache": str(cache_folder() / "students"),
+            "lora": settings.student.lora.model_dump(), "machine": known_machine(folder)}  # fmt: skip
+    told: dict[str, list[float]] = defaultdict(list)
+    with ExitStack() as stack:
+        stack.callback(evals.close)
+        student = RecordingWorker(load, folder, lambda: False, settings.student.launch)
+        stack.callback(student.close)
+        crew = Crew(settings, evals, folder, student, no_teacher, silent)
+        for luck in range(trainings):
+            for change in changes_of(cell):
+                if names and change.name not in names:
+                    continue
+                told[change.name].append(share(crew, change, items, luck))
+                print(json.dumps({"bench": "changes", "task": cell.task, "draw": cell.draw, "training": luck + 1, "change": change.name,
+                                  "lessons": len(change.lessons), "right": gain.points(told[change.name][-1])}), flush=True)  # fmt: skip
+    return told
+
+
+def main() -> None:
+    """Measure every change of every draw that is there, then print the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--tasks", default="trec,snips")
+    parser.add_argument("--draws", default="1")
+    parser.add_argument("--data", type=Path, default=os.environ.get("LLM2LLM_DATA"))
+    parser.add_argument("--place", type=Path, default=None)
+    parser.add_argument("--trainings", type=int, default=2)
+    parser.add_argument("--items", type=int, default=300)
+    parser.add_argument("--only", default="")
+    given = parser.parse_args()
+    data, place = Path(given.data) if given.data else None, given.place or cache_folder() / "bench-gain"
+    names = [one for one in given.only.split(",") if one]
+    for task in given.tasks.split(","):
+        cells = [gain.Cell(task, int(draw), place, data) for draw in given.draws.split(",")]
+        ready = [cell for cell in cells if (cell.run("ours").path / "claim" / "claim.json").exists()]
+        for cell in [cell for cell in cells if cell not in ready]:
+            print(
+                json.dumps(
+                    {
+                        "bench": "changes",
+                        "task": task,
+                        "draw": cell.draw,
+                        "left_out": "gain.py has not finished it here",
+                    }
+                )
+            )
+        found = [measured(cell, given.trainings, given.items, names) for cell in ready]
+        for name in dict.fromkeys(name for one in found for name in one):
+            having = [one for one in found if name in one and "as shipped" in one]
+            apart = [gain.points(float(np.mean(one[name]) - np.mean(one["as shipped"]))) for one in having]
+            print(json.dumps({"bench": "changes", "task": task, "change": name,
+                              "right": gain.points(float(np.mean([x for one in found for x in one.get(name, [])]))),
+                              "against_shipped": apart}), flush=True)  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
