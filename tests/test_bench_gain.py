@@ -12,9 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from loops.claims import gain_of_changes
+from student.similar import grams, overlap
+
 sys.path.insert(0, str(Path(__file__).parent / "bench"))
 gain: Any = import_module("gain")
 changes: Any = import_module("changes")
+draws: Any = import_module("draws")
 
 KINDS = ("ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM")
 SMALL = {
@@ -41,7 +45,8 @@ def test_every_arm_is_made_once_and_the_table_counts_them(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(gain, "SETTINGS", gain.merged(gain.SETTINGS, SMALL))
-    monkeypatch.setattr(gain, "SEEDS", {"trec": 24})
+    monkeypatch.setattr(draws, "SEEDS", {"trec": 24})
+    monkeypatch.setattr(draws, "AMONG", 100)
     results = tmp_path / "results"
     where = [f"--data={data}", f"--place={tmp_path / 'place'}", f"--results={results}"]
 
@@ -51,7 +56,7 @@ def test_every_arm_is_made_once_and_the_table_counts_them(
         return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
     first = told("--seeds=2")
-    assert sum("run" in line for line in first) == 8
+    assert sum("run" in line for line in first) == 6
     made = {Path(line["run"]).name: Path(line["run"]) for line in first if "run" in line and "draw-1" in line["run"]}
     failed = [(made[arm] / "rounds/001/attempts.mine.jsonl").read_bytes() for arm in ("ours", "prompt")]
     assert failed[0] == failed[1]
@@ -61,11 +66,15 @@ def test_every_arm_is_made_once_and_the_table_counts_them(
     one_at_a_time(where[:2], monkeypatch, capsys)
     more = told("--seeds=1", "--trainings=2")
     runs = {Path(line["run"]).name: Path(line["run"]) for line in more if "run" in line}
-    assert runs.keys() == {"ours-2", "paper-2", "prompt-2", "real-2"}
+    assert runs.keys() == {"ours-2", "paper-2", "prompt-2"}
     events = [json.loads(line) for line in (runs["ours-2"] / "events.jsonl").read_text("utf-8").splitlines()]
     ended = [one["student"] for one in events if one["event"] == "loss" and one["step"] == one["steps"]]
     assert len(ended) == 5, "the students of the first training are found, those of mining among them"
     assert sum(one["requests"] for one in events if one["event"] == "spent") == 0
+    with monkeypatch.context() as other:
+        other.setattr(gain, "CODE", -1)
+        with pytest.raises(SystemExit, match="of another recipe"):
+            told("--seeds=1")
     shutil.rmtree(tmp_path / "place")  # on another machine: the results alone are there
     again = told("--seeds=2")
     assert [line for line in again if "draw" in line] == [
@@ -77,8 +86,7 @@ def test_every_arm_is_made_once_and_the_table_counts_them(
     assert set(table) == set(gain.ARMS)
     assert all(line["draws"] == 2 for line in table.values())
     assert table["seeds"]["gain"] == [0.0, 0.0, 0.0]
-    draws = [line for line in again if "draw" in line]
-    for each in draws:
+    for each in (line for line in again if "draw" in line):
         ours, longer = each["sizes"]["ours"], each["sizes"]["seeds, as many steps"]
         assert ours["steps"] == longer["steps"]
 
@@ -121,3 +129,27 @@ def test_the_interval_holds_the_mean_and_widens_with_differing_draws() -> None:
     assert low <= alike.mean() <= high
     wide = gain.interval([differing])
     assert wide[1] - wide[0] > high - low
+
+
+def test_the_wider_interval_is_the_programs_own_for_one_task_and_narrower_over_two() -> None:
+    table = np.random.default_rng(1).integers(-1, 2, (4, 50))
+    own = gain_of_changes(table.tolist())
+    reach = gain.t_reach([table])
+    assert (table.mean() - reach, table.mean() + reach) == pytest.approx((own.low, own.high), abs=1e-6)
+    assert reach / 2 < gain.t_reach([table, table]) < 0.8 * reach
+    assert gain.t_reach([np.ones((3, 5))]) == 0
+
+
+def test_further_labels_are_no_seeds_and_no_two_are_spelt_alike(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(draws, "SEEDS", {"trec": 24})
+    monkeypatch.setattr(draws, "AMONG", 100)
+    cell = gain.Cell("trec", 2, tmp_path / "place", data)
+    found = cell.further(12)
+    assert cell.further(8) == found[:8], "more are wanted, and the first ones stay"
+    marks = [grams(one.prompt) for one in (*found, *cell.opened().seeds)]
+    assert all(overlap(one, other) < 0.6 for at, one in enumerate(marks[:12]) for other in marks[at + 1 :])
+    assert [one.id for one in found] != [one.id for one in gain.Cell("trec", 1, tmp_path / "place", data).further(12)]
+    with pytest.raises(SystemExit, match="of 500 further"):
+        cell.further(500)

@@ -26,24 +26,19 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import gain
 import numpy as np
+from alone import attempts_of, crew_of
+from draws import Cell
 
 from agent.builtin import cache_folder
-from agent.models import RecordingWorker, known_machine, model_file
-from loops.crew import Crew
-from loops.learning import Exam, examined, example, fit, training_list
-from loops.run_folder import RunFolder
 from loops.settings import RunSettings
-from loops.state import State
-from student.evals.load import EvalSet, load_evals
-from student.records import Candidate, Lesson, Seed, Verdict, read_records
-from teacher.client import Client
+from student.records import Candidate, Lesson, Verdict, read_records
 
 DOUBTED = ("answer-doubted", "answer-disagrees")
 """Reasons of curation that are about whether an answer is right."""
@@ -65,7 +60,7 @@ class Change:
         return self.name.replace(" ", "-").replace("'", "")
 
 
-def changes_of(cell: gain.Cell) -> list[Change]:
+def changes_of(cell: Cell) -> list[Change]:
     """Every change that can be made of what the draw's runs left."""
     ours, first = cell.run("ours"), cell.run("ours").round(1)
     lessons = tuple(gain.lessons_of(ours))
@@ -96,7 +91,7 @@ def at_most(lessons: Sequence[Lesson], count: int) -> Iterator[Lesson]:
             yield one
 
 
-def others(cell: gain.Cell) -> Iterator[tuple[str, tuple[Lesson, ...]]]:
+def others(cell: Cell) -> Iterator[tuple[str, tuple[Lesson, ...]]]:
     """The lessons of other arms, where there are any."""
     untargeted = cell.run("ours").path / "control" / "equal-number" / "lessons.jsonl"
     if untargeted.exists():
@@ -105,71 +100,28 @@ def others(cell: gain.Cell) -> Iterator[tuple[str, tuple[Lesson, ...]]]:
         yield "the paper's prompt", tuple(gain.lessons_of(cell.run("prompt")))
 
 
-def opened(cell: gain.Cell, count: int) -> tuple[EvalSet, list[Seed]]:
-    """The draw's eval set, and so many training questions beside its seeds to examine on."""
-    seeds = load_evals(cell.evals(gain.SEEDS[cell.task]), False, cross_fit=False, needs_select=False)
-    more = load_evals(cell.evals(gain.SEEDS[cell.task] + count), False, cross_fit=False, needs_select=False)
-    known = {one.id for one in seeds.seeds}
-    others = [one for one in more.seeds if one.id not in known]
-    if len(others) != count:
-        raise SystemExit(
-            f"{cell.task}, draw {cell.draw}: {len(others)} of {count} further training questions are there."
-        )
-    more.close()
-    return seeds, others
-
-
-def no_teacher() -> Client:
-    raise AssertionError("nothing is asked of a teacher here")
-
-
-def share(crew: Crew, change: Change, items: Sequence[Seed], luck: int) -> float:
-    """Train one student, unless it was, and return the share of the items that it has right."""
-    tree: dict[str, Any] = {}
+def settings_of(cell: Cell, change: Change) -> RunSettings:
+    """The recipe's settings with the change."""
+    tree: dict[str, Any] = {"evals": cell.evals(), "seed": cell.seed}
     for group, setting, value in change.settings:
         tree = gain.merged(tree, {group: {setting: value}})
-    settings = RunSettings.model_validate(gain.merged(crew.settings.model_dump(), tree))
-    here = replace(crew, settings=settings, verb="train")
-    place = crew.folder.path / f"{change.folder}-{luck + 1}"
-    learned = training_list(
-        [example(one) for one in crew.evals.seeds],
-        [example(Lesson.model_validate(one.model_dump())) for one in change.lessons],
-        settings.curate.real_share,
-    )
-    state = State(best=0, round=0)
-    fit(here, state, change.name, learned, place, luck)
-    target = crew.folder.path / f"attempts.{change.folder}-{luck + 1}.jsonl"
-    attempts = examined(here, state, Exam(change.name, "select", items, target, place))
-    return float(np.mean([one.right for one in attempts]))
+    return RunSettings.model_validate(gain.merged(gain.SETTINGS, tree))
 
 
-def silent(event: str, **fields: Any) -> None:
-    if event == "note":
-        print(json.dumps({"bench": "changes", **fields}), flush=True)
-
-
-def measured(cell: gain.Cell, trainings: int, count: int, names: Sequence[str]) -> dict[str, list[float]]:
+def measured(cell: Cell, trainings: int, count: int, names: Sequence[str]) -> dict[str, list[float]]:
     """The share right of every training of every change of one draw."""
-    folder = RunFolder(cell.folder / "changes")
-    folder.path.mkdir(parents=True, exist_ok=True)
-    evals, items = opened(cell, count)
-    settings = RunSettings.model_validate({**gain.SETTINGS, "evals": cell.evals(gain.SEEDS[cell.task])})
-    load = {"source": model_file(settings.student.model, silent), "cache": str(cache_folder() / "students"),
-            "lora": settings.student.lora.model_dump(), "machine": known_machine(folder)}  # fmt: skip
-    told: dict[str, list[float]] = defaultdict(list)
-    with ExitStack() as stack:
-        stack.callback(evals.close)
-        student = RecordingWorker(load, folder, lambda: False, settings.student.launch)
-        stack.callback(student.close)
-        crew = Crew(settings, evals, folder, student, no_teacher, silent)
-        for luck in range(trainings):
-            for change in changes_of(cell):
-                if names and change.name not in names:
-                    continue
-                told[change.name].append(share(crew, change, items, luck))
-                print(json.dumps({"bench": "changes", "task": cell.task, "draw": cell.draw, "training": luck + 1, "change": change.name,
-                                  "lessons": len(change.lessons), "right": gain.points(told[change.name][-1])}), flush=True)  # fmt: skip
-    return told
+    changes = [one for one in changes_of(cell) if not names or one.name in names]
+    items, evals, found = cell.further(count), cell.opened(), dict[str, list[float]]()
+    with crew_of(cell.folder / "changes", settings_of(cell, changes[0]), evals) as crew:
+        for luck, change in product(range(trainings), changes):
+            here = replace(crew, settings=settings_of(cell, change))
+            lessons = [Lesson.model_validate(one.model_dump()) for one in change.lessons]
+            attempts = attempts_of(here, change.folder, evals.seeds, lessons, items, "select", luck)
+            found.setdefault(change.name, []).append(sum(one.right for one in attempts) / len(attempts))
+            print(json.dumps({"bench": "changes", "task": cell.task, "draw": cell.draw, "training": luck + 1, "change": change.name,
+                              "lessons": len(lessons), "right": gain.points(found[change.name][-1])}), flush=True)  # fmt: skip
+    evals.close()
+    return found
 
 
 def main() -> None:
@@ -186,7 +138,7 @@ def main() -> None:
     data, place = Path(given.data) if given.data else None, given.place or cache_folder() / "bench-gain"
     names = [one for one in given.only.split(",") if one]
     for task in given.tasks.split(","):
-        cells = [gain.Cell(task, int(draw), place, data) for draw in given.draws.split(",")]
+        cells = [Cell(task, int(draw), place, data) for draw in given.draws.split(",")]
         ready = [cell for cell in cells if (cell.run("ours").path / "claim" / "claim.json").exists()]
         for cell in [cell for cell in cells if cell not in ready]:
             print(

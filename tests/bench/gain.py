@@ -7,16 +7,19 @@ settings. No arm chooses among its rounds (`stop.keep: last`), so that only the 
 - paper: LLM2LLM's mining (on what was trained on), prompt and one lesson a failure, unchecked but for copies (arXiv 2403.15042);
 - prompt: the paper's prompt, as unchecked, on the failures that ours mines, as many lessons asked for as ours;
 - untargeted: random seeds in the place of failures, the same curation, as many teacher tokens in all as ours;
+- number: the same, as many lessons as ours;
 - ours: the program's defaults;
-- real: as many further real labelled items as ours has lessons, which is the ceiling.
+- real: as many further real labelled items as ours has lessons, none spelt like another as lessons are none, which is the ceiling.
+
+Every draw trains with seeds of its own. What checks nothing may learn more than ours and then trains longer; seeds and real train as long.
 
 One training differs from the next by some three points on TREC. `--trainings N` trains every arm with N seeds, also where it was
 finished with fewer, and counts for each test item the share of them that has it right.
 
 Each student is asked `test` once, at the end of its run. Replies are kept in ledgers, runs in folders, and the student of the seeds
-is trained once a draw: stopped at any point and called again, it goes on. The table gives the mean over draws and the gain over seeds
-with its 95 % interval, twice: a bootstrap that draws draws and items again, and Student's t over both as the program's own claims use
-(`loops.claims`), which is wider and the one to believe with few draws.
+is trained once a draw: stopped at any point and called again, it goes on, unless its folder is of another recipe. The table gives the
+mean over draws and the gain over seeds with its 95 % interval, twice: a bootstrap that draws draws and items again, and Student's t over
+both as the program's own claims use (`loops.claims`), which is wider and the one to believe with few draws.
 
     python tests/bench/gain.py --tasks trec,snips --seeds 5 [--data FOLDER] [--place FOLDER] [--results FOLDER] [--trainings N]
         [--table]
@@ -31,32 +34,28 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
+from alone import attempts_of, crew_of
+from draws import Cell
+from scipy.stats import t as student_t
 
 from agent.builtin import cache_folder
 from agent.launch import drive, events_of, opened_evals, same_evals
-from agent.settings import recipes
-from loops.claims import gain_of_changes
+from loops.control import FOLDERS, NUMBER, SPEND, STEPS
 from loops.run_folder import RunFolder, digest
 from loops.settings import RunSettings
 from loops.untargeted import lessons_tokens
 from student.records import Attempt, Lesson, Record, read_records, write_text
 from teacher.prompts import every_prompt
 
-SEEDS = {"trec": 60, "snips": 70, "sst2": 20}
-"""Seed items of each task, as in the paper."""
-COLUMNS = {"trec": ("question", "label"), "snips": ("text", "intent"), "sst2": ("sentence", "label")}
-"""What the columns are called in the folder's files."""
-ENDINGS = {"trec": "jsonl", "snips": "jsonl", "sst2": "csv"}
 SETTINGS: dict[str, Any] = {"mode": "select", "stop": {"keep": "last", "rounds": 1}, "generate": {"lessons": 120}}
 """What every run has in common; all else are the program's defaults. As many lessons as two rounds ask for, in one: mining again would
 cost as much as writing half of them."""
@@ -67,7 +66,9 @@ PAPER: dict[str, Any] = {
 """The paper's data under our training."""
 PROMPT: dict[str, Any] = {"curate": PAPER["curate"], "generate": {"mix": {"paper": 1.0}}}
 """The paper's prompt where its mining finds nothing to write about: on our failures, and no fewer lessons than ours."""
-ARMS = ("seeds", "paper", "prompt", "untargeted", "ours", "real")
+ARMS = ("seeds", "paper", "prompt", "untargeted", "number", "ours", "real")
+CONTROLS = {"seeds": STEPS, "untargeted": SPEND, "number": NUMBER}
+"""Arms that ours trains beside its own students, by the names it lists them under."""
 CODE = 2
 """Raised when the program writes or checks lessons in another way under the same settings and prompts."""
 RESULTS = Path(__file__).parents[2] / "docs" / "evidence" / "gain"
@@ -79,41 +80,6 @@ Shares = dict[str, float]
 """The share of an arm's students that has each test item right."""
 ENDING = ("config.yaml", "events.jsonl", "checkpoints.sqlite*", "lock", "claim.json", "arms.json", "best")
 """What a run has because it ended as it was set; all else it made is good for a run with more trainings."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One task with one draw of its seed items."""
-
-    task: str
-    draw: int
-    place: Path
-    data: Path | None
-
-    @property
-    def folder(self) -> Path:
-        return self.place / self.task / f"draw-{self.draw}"
-
-    def evals(self, seeds: int) -> str:
-        """The eval set's YAML file with so many seed items, no `select`, and the whole test split."""
-        spec = yaml.safe_load(
-            (recipes()[f"paper-{self.task}"].parent / "paper" / f"{self.task}.yaml").read_text("utf-8")
-        )
-        if self.data is not None:
-            folder, (prompt, answer) = self.data / self.task, COLUMNS[self.task]
-            spec["source"] = {
-                part: str((folder / f"{part}.{ENDINGS[self.task]}").resolve()) for part in ("train", "test")
-            }
-            spec["columns"] = {"prompt": prompt, "answer": answer}
-            spec["splits"]["test"] = "test"
-        spec["splits"] = {"mine": {"from": "train", "take": seeds}, "test": spec["splits"]["test"]}
-        file = self.folder / f"{self.task}-{seeds}.yaml"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_text(file, yaml.safe_dump({**spec, "draw": self.draw}, sort_keys=False))
-        return str(file)
-
-    def run(self, arm: str) -> RunFolder:
-        return RunFolder(self.folder / arm)
 
 
 def merged(*trees: dict[str, Any]) -> dict[str, Any]:
@@ -133,7 +99,9 @@ def is_done(folder: RunFolder) -> bool:
 
 def go(folder: RunFolder, tree: dict[str, Any], like: RunFolder | None = None, failures: bool = False) -> None:
     """Make a run, or go on with it, to its end. `like`: a run of the same seeds, whose student of the seeds is taken over, and
-    its failures, too, where the run would find the same."""
+    its failures, too, where the run would find the same. Raises SystemExit where a run of other settings is there."""
+    if folder.config.exists() and not like_wanted(folder.load_settings()[0].model_dump(), tree):
+        raise SystemExit(f"{folder.path} is a run of other settings than {tree}. Name another --place, or delete it.")
     if is_done(folder):
         return
     resumed = folder.config.exists()
@@ -156,6 +124,14 @@ def go(folder: RunFolder, tree: dict[str, Any], like: RunFolder | None = None, f
     )
 
 
+def like_wanted(settings: dict[str, Any], tree: dict[str, Any]) -> bool:
+    """Whether a run's settings are as wanted in all that the tree names."""
+    return all(
+        like_wanted(settings[key], value) if isinstance(value, dict) else settings[key] == value
+        for key, value in tree.items()
+    )
+
+
 def take_over(done: RunFolder, folder: RunFolder, failures: bool) -> None:
     """Copy what both runs make alike, with its manifests: a run looks at what a file was made from before it believes it."""
     shutil.copy(done.path / "machine.json", folder.path)
@@ -170,8 +146,8 @@ def take_over(done: RunFolder, folder: RunFolder, failures: bool) -> None:
 
 def make(cell: Cell, trainings: int) -> None:
     """Every run of one cell."""
-    seeds = SEEDS[cell.task]
-    common = {"evals": cell.evals(seeds), "student": {"shots": 0}}
+    hold_to_recipe(cell)
+    common = {"evals": cell.evals(), "student": {"shots": 0}, "seed": cell.seed}
     ours, paper, prompt = {**common, "control": True}, merged(PAPER, common), merged(PROMPT, common)
     go(cell.run("ours"), ours)
     go(cell.run("paper"), paper, like=cell.run("ours"))
@@ -179,13 +155,33 @@ def make(cell: Cell, trainings: int) -> None:
     for arm, tree in (("ours", ours), ("paper", paper), ("prompt", prompt)):
         if trainings > 1 and last_round(cell.run(arm)):
             go(gone_on(cell, arm, trainings), merged(tree, {"train": {"seeds": trainings}}))
-    lessons = len(lessons_of(cell.run("ours")))
-    steps = steps_of(cell.run("ours"), last_round(cell.run("ours")))
-    for luck in range(trainings):
-        go(cell.run(numbered("real", luck + 1)), {
-            **common, "evals": cell.evals(seeds + lessons), "train": {"min_steps": steps}, "stop": {"rounds": 0},
-            "seed": luck, "teacher": {"check_items": 0},
-        })  # fmt: skip
+    real(cell, trainings)
+
+
+def hold_to_recipe(cell: Cell) -> None:
+    """Runs of one recipe are not gone on with by another. Raises SystemExit."""
+    named = cell.folder / "recipe"
+    if cell.run("ours").path.exists() and (not named.exists() or named.read_text("utf-8").strip() != recipe_digest()):
+        raise SystemExit(f"The runs in {cell.folder} are of another recipe. Name another --place, or delete them.")
+    write_text(named, recipe_digest() + "\n")
+
+
+def real(cell: Cell, trainings: int) -> list[Rights]:
+    """The answers to `test` of students of the seeds and as many further labelled items as ours has lessons, trained as long."""
+    ours, folder, evals = cell.run("ours"), cell.run("real"), cell.opened()
+    further = cell.further(len(lessons_of(ours)))
+    tree = {"evals": cell.evals(), "seed": cell.seed, "train": {"min_steps": steps_of(ours, last_round(ours))}}
+    folder.path.mkdir(parents=True, exist_ok=True)
+    shutil.copy(ours.path / "machine.json", folder.path)
+    items = evals.held_out.open_test(lambda: None)  # ours opened it, and is on record
+    with crew_of(folder.path, RunSettings.model_validate(merged(SETTINGS, tree)), evals) as crew:
+        return [
+            {
+                one.item_id: one.right
+                for one in attempts_of(crew, "real", [*evals.seeds, *further], [], items, "test", luck)
+            }
+            for luck in range(trainings)
+        ]
 
 
 def numbered(arm: str, trainings: int) -> str:
@@ -239,14 +235,14 @@ def found(cell: Cell, trainings: int) -> dict[str, list[Rights]]:
     ours, *theirs = (
         cell.run(numbered(arm, trainings if last_round(cell.run(arm)) else 1)) for arm in ("ours", "paper", "prompt")
     )
-    real = [kept(cell.run(numbered("real", luck + 1)))[0] for luck in range(trainings)]
-    arms = {"ours": kept(ours), "real": real}
-    for arm, place in (("seeds", "equal-steps"), ("untargeted", "equal-spend")):
-        folder = ours.path / "control" / place
-        if (folder / "attempts.test.jsonl").exists():
+    arms = {"ours": kept(ours), "real": real(cell, trainings)}
+    made = {one["name"] for one in arms_of(ours) if not one["missing"]}
+    for arm, name in CONTROLS.items():
+        if name in made:
+            folder = ours.path / "control" / FOLDERS[name]
             arms[arm] = trained(folder, "attempts.test.jsonl", "attempts.training-*.test.jsonl")
     if not last_round(ours):  # no lesson was made: the arms are one and the same student
-        arms |= {"seeds": arms["ours"], "untargeted": arms["ours"]}
+        arms |= dict.fromkeys(CONTROLS, arms["ours"])
     # Where the paper's mining finds nothing, what it keeps is the student of the seeds.
     names = zip(("paper", "prompt"), theirs, strict=True)
     return arms | {arm: kept(run) if last_round(run) else arms["seeds"] for arm, run in names}
@@ -260,11 +256,13 @@ def sizes(cell: Cell) -> dict[str, Any]:
         number = last_round(folder)
         told[arm] = {"lessons": len(lessons_of(folder)), "steps": steps_of(folder, number),
                      "tokens": lessons_tokens(folder.ledger, number) if number else 0}  # fmt: skip
-    listed = cell.run("ours").path / "control" / "arms.json"
-    if listed.exists():
-        for arm in json.loads(listed.read_text("utf-8"))["arms"]:
-            told[arm["name"]] = arm["size"] or arm["missing"]
-    return told
+    return told | {arm["name"]: arm["size"] or arm["missing"] for arm in arms_of(cell.run("ours"))}
+
+
+def arms_of(ours: RunFolder) -> list[dict[str, Any]]:
+    """The control arms of a run, as it lists them."""
+    listed = ours.path / "control" / "arms.json"
+    return json.loads(listed.read_text("utf-8"))["arms"] if listed.exists() else []
 
 
 class Result(Record):
@@ -365,36 +363,45 @@ def rows(done: dict[str, list[dict[str, Shares]]]) -> Iterator[dict[str, Any]]:
                     "arm": arm,
                     "draws": len(having),
                     "accuracy": mean_accuracy(having, arm),
-                    **against(having, arm),
+                    **against([having], arm),
                 }
-    if len(done) > 1:
-        for arm in ARMS:
-            tables = [
-                changes(having, arm, "seeds")
-                for cells in done.values()
-                if (having := [one for one in cells if arm in one])
-            ]
-            low, high = interval(tables)
-            yield {"task": "mean", "arm": arm, "gain": points(float(np.mean([one.mean() for one in tables]))), "low": points(low),
-                   "high": points(high)}  # fmt: skip
+    for arm in ARMS:
+        if len(done) > 1 and all(arm in one for cells in done.values() for one in cells):
+            yield {"task": "mean", "arm": arm, **against([*done.values()], arm)}
 
 
 def mean_accuracy(cells: Sequence[dict[str, Shares]], arm: str) -> float:
     return points(float(np.mean([np.mean(list(one[arm].values())) for one in cells])))
 
 
-def against(cells: Sequence[dict[str, Shares]], arm: str) -> dict[str, Any]:
-    """How far ours is ahead of an arm, and the arm ahead of seeds alone."""
+def against(tasks: Sequence[Sequence[dict[str, Shares]]], arm: str) -> dict[str, Any]:
+    """How far ours is ahead of an arm, and the arm ahead of seeds alone: of one task, or the mean over several."""
     told: dict[str, Any] = {}
     for name, new, old in (("gain", arm, "seeds"), ("ours_ahead", "ours", arm)):
-        table = changes(cells, new, old)
-        low, high = interval([table])
-        told[name] = [points(float(table.mean())), points(low), points(high)]
-        if len(cells) > 1:
-            t = gain_of_changes(table.tolist())
-            told[f"{name}_t"] = [points(t.low), points(t.high)]
-        told[f"{name}_each"] = [points(float(row.mean())) for row in table]
+        tables = [changes(cells, new, old) for cells in tasks]
+        mean, (low, high) = float(np.mean([table.mean() for table in tables])), interval(tables)
+        told[name] = [points(mean), points(low), points(high)]
+        if min(len(table) for table in tables) > 1:
+            reach = t_reach(tables)
+            told[f"{name}_t"] = [points(mean - reach), points(mean + reach)]
+        if len(tables) == 1:
+            told[f"{name}_each"] = [points(float(row.mean())) for row in tables[0]]
     return told
+
+
+def t_reach(tables: Sequence[np.ndarray]) -> float:
+    """How far the 95 % interval of the mean over tasks reaches, by Student's t over the draws and the items of each [draws, items].
+
+    The variances of the tasks add up, each with its own degrees of freedom (Satterthwaite); for one task it is `loops.claims`' interval.
+    """
+    parts = [
+        (side.var(ddof=1) / len(side), len(side) - 1) for table in tables for side in (table.mean(1), table.mean(0))
+    ]
+    spread = sum(variance for variance, _ in parts)
+    if not spread:
+        return 0.0
+    freedom = spread**2 / sum(variance**2 / free for variance, free in parts)
+    return float(student_t.ppf(0.975, freedom)) * math.sqrt(spread) / len(tables)
 
 
 def points(share: float) -> float:

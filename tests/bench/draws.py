@@ -1,0 +1,98 @@
+"""One task with one draw of its seed items, as the benches of the evidence use it: its eval set, its folder, further labelled items.
+
+Of the data only `train` is read here; `test` stays in the eval set until a student is examined on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from agent.settings import recipes
+from loops.run_folder import RunFolder
+from student.evals.load import EvalSet, load_evals
+from student.records import Seed, text_hash, write_text
+from student.similar import TextIndex
+from teacher.curate import CurateSettings
+
+SEEDS = {"trec": 60, "snips": 70, "sst2": 20}
+"""Seed items of each task, as in the paper."""
+COLUMNS = {"trec": ("question", "label"), "snips": ("text", "intent"), "sst2": ("sentence", "label")}
+"""What the columns are called in the folder's files."""
+ENDINGS = {"trec": "jsonl", "snips": "jsonl", "sst2": "csv"}
+AMONG = 2000
+"""Further labelled items are looked for among so many: of short requests most are alike."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One task with one draw of its seed items."""
+
+    task: str
+    """Which."""
+    draw: int
+    """The draw, from 1."""
+    place: Path
+    """Where the runs of all cells are."""
+    data: Path | None
+    """A folder with the tasks' files; None for the hub."""
+
+    @property
+    def folder(self) -> Path:
+        return self.place / self.task / f"draw-{self.draw}"
+
+    @property
+    def seed(self) -> int:
+        """What the draw's runs and trainings start from: its own, so that the luck of one seed is not that of every draw."""
+        return self.draw - 1
+
+    def run(self, arm: str) -> RunFolder:
+        return RunFolder(self.folder / arm)
+
+    def evals(self) -> str:
+        """The eval set's YAML file: the draw's seed items, no `select`, and the whole test split."""
+        return self._evals(SEEDS[self.task])
+
+    def opened(self) -> EvalSet:
+        """The same, loaded."""
+        return load_evals(self.evals(), False, cross_fit=False, needs_select=False)
+
+    def further(self, count: int) -> list[Seed]:
+        """So many other labelled items of `train`, none of them spelt like another or like a seed, as lessons are none.
+
+        The same first ones for a larger count. Raises SystemExit where there are not as many.
+        """
+        least, seeds = CurateSettings().duplicate, self.opened()
+        more = load_evals(self._evals(AMONG), False, cross_fit=False, needs_select=False)
+        taken, chosen = TextIndex(least), list[Seed]()
+        taken.add_many((one.id, one.prompt) for one in seeds.seeds)
+        for one in sorted(more.seeds, key=lambda seed: text_hash("further", str(self.draw), seed.id)):
+            if len(chosen) < count and taken.nearest(one.prompt)[1] < least:
+                taken.add(one.id, one.prompt)
+                chosen.append(one)
+        seeds.close()
+        more.close()
+        if len(chosen) < count:
+            raise SystemExit(
+                f"{self.task}, draw {self.draw}: {len(chosen)} of {count} further labelled items are there."
+            )
+        return chosen
+
+    def _evals(self, take: int) -> str:
+        spec = yaml.safe_load(
+            (recipes()[f"paper-{self.task}"].parent / "paper" / f"{self.task}.yaml").read_text("utf-8")
+        )
+        if self.data is not None:
+            folder, (prompt, answer) = self.data / self.task, COLUMNS[self.task]
+            spec["source"] = {
+                part: str((folder / f"{part}.{ENDINGS[self.task]}").resolve()) for part in ("train", "test")
+            }
+            spec["columns"] = {"prompt": prompt, "answer": answer}
+            spec["splits"]["test"] = "test"
+        spec["splits"] = {"mine": {"from": "train", "take": take}, "test": spec["splits"]["test"]}
+        file = self.folder / f"{self.task}-{take}.yaml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_text(file, yaml.safe_dump({**spec, "draw": self.draw}, sort_keys=False))
+        return str(file)
