@@ -108,7 +108,7 @@ def _build() -> Any:
     graph.add_edge("diagnose", "generate")
     graph.add_conditional_edges("generate", _unless_stopped("curate"), ["curate", *ends])
     graph.add_conditional_edges("curate", _after_curate, ["review", "train", *ends])
-    graph.add_conditional_edges("review", _unless_stopped("train"), ["train", *ends])
+    graph.add_conditional_edges("review", _after_lessons, ["train", *ends])
     graph.add_edge("control", "claim")
     graph.add_edge("claim", END)
     return graph
@@ -123,7 +123,12 @@ def _after_decide(state: State) -> str:
 
 
 def _after_curate(state: State) -> str:
-    return "review" if state.reviewing else _unless_stopped("train")(state)
+    return "review" if state.reviewing else _after_lessons(state)
+
+
+def _after_lessons(state: State) -> str:
+    """A spent budget ends the loop, but not before a student has learned what was bought."""
+    return "train" if state.accepted else _unless_stopped("train")(state)
 
 
 def _verb(name: str, node: Node) -> Callable[[State, Runtime[Crew]], dict[str, Any]]:

@@ -27,16 +27,24 @@ from teacher.balance import balance
 from teacher.copies import is_rephrased
 from teacher.curate import Edit, lessons_of, sift
 from teacher.diversity import Diversity, diversity
-from teacher.requests import Request
+from teacher.requests import Request, was_unsent
+from teacher.verdicts import reject
 from teacher.witnesses import Witness, hear, verify
 
 Update = dict[str, Any]
+NOT_CHECKED = "not-checked"
+"""The reason of a candidate that the budget did not allow to check."""
 
 
 def judge(
-    crew: Crew, state: State, candidates: Sequence[Candidate], earlier: Sequence[Lesson], told: Path | None = None
-) -> list[Verdict]:
-    """All verdicts of a round, one per candidate, in order. `told`: where witnesses are kept, if not in the round's folder."""
+    crew: Crew, state: State, candidates: Sequence[Candidate], earlier: Sequence[Lesson], told: Path | None = None,
+    within_budget: bool = False,
+) -> list[Verdict]:  # fmt: skip
+    """All verdicts of a round, one per candidate, in order. `told`: where witnesses are kept, if not in the round's folder.
+
+    `within_budget`: candidates that the budget does not allow to check are rejected for that. Without it, and where it allows none,
+    BudgetSpent is raised.
+    """
     settings, parts = crew.settings.curate, grounds(crew)
     belongs = [ground_of(parts, one) for one in candidates]
     known, guard = taken_texts(crew, earlier), crew.evals.held_out.guard(crew.evals.seeds)
@@ -51,8 +59,16 @@ def judge(
         # A rephrased seed has that seed's answer: nobody needs to be asked.
         asked = [at for at, one in enumerate(verdicts) if one.accepted and not is_rephrased(candidates[at])]
         place = told or round_file(crew, state.round, "witnesses.json")
-        said = heard(crew, state, [candidates[at] for at in asked], [belongs[at] for at in asked], place)
-        for at, verdict in zip(asked, said, strict=True):
+        answers = teacher_answers(
+            crew, state, [candidates[at] for at in asked], [belongs[at] for at in asked], within_budget
+        )
+        draws = {at: one for at, one in zip(asked, answers, strict=True) if one is not None}
+        said = heard(
+            crew, state, [candidates[at] for at in draws], [belongs[at] for at in draws], [*draws.values()], place
+        )
+        for at in asked:
+            verdicts[at] = reject(candidates[at], NOT_CHECKED)
+        for at, verdict in zip(draws, said, strict=True):
             verdicts[at] = verdict
 
     def balanced(part: Ground, here: Sequence[int]) -> list[Verdict]:
@@ -87,10 +103,11 @@ def written_numbers(crew: Crew) -> Numbers:
 
 
 def heard(
-    crew: Crew, state: State, candidates: Sequence[Candidate], belongs: Sequence[Ground], told: Path
-) -> list[Verdict]:
-    """What the witnesses make of candidates that passed the rules. `belongs`: the ground of each. `told`: where they are kept."""
-    settings, draws = crew.settings.curate, teacher_answers(crew, state, candidates, belongs)
+    crew: Crew, state: State, candidates: Sequence[Candidate], belongs: Sequence[Ground], draws: Sequence[Draws], told: Path
+) -> list[Verdict]:  # fmt: skip
+    """What the witnesses make of candidates that passed the rules. `belongs`: the ground of each. `draws`: what the teacher answered.
+    `told`: where witnesses are kept."""
+    settings = crew.settings.curate
     verdicts = [
         verify(one, said, settings.agree, crew.same_answer) for one, said in zip(candidates, draws, strict=True)
     ]
@@ -108,14 +125,17 @@ def heard(
 
 
 def teacher_answers(
-    crew: Crew, state: State, candidates: Sequence[Candidate], belongs: Sequence[Ground]
-) -> list[Draws]:
-    """The teacher's own answers to the candidates, asked without a hint. `belongs`: the ground of each."""
+    crew: Crew, state: State, candidates: Sequence[Candidate], belongs: Sequence[Ground], within_budget: bool
+) -> list[Draws | None]:
+    """The teacher's own answers to the candidates, asked without a hint; None where the budget did not allow all that are wanted.
+    `belongs`: the ground of each."""
     count, requests = crew.settings.curate.answers, questions_on(crew, candidates, belongs)
     progress = counting(crew, state.round, "curate", len(requests), "item", "teacher answers afresh")
-    replies = crew.teacher().ask_all(requests, round=state.round, on_done=lambda at, reply: progress(1))
-    answers = [read_answer(reply) for reply in replies]
-    return [answers[start : start + count] for start in range(0, len(answers), count)]
+    replies = crew.teacher().ask_all(
+        requests, round=state.round, on_done=lambda at, reply: progress(1), within_budget=within_budget
+    )
+    each = [replies[start : start + count] for start in range(0, len(replies), count)]
+    return [None if any(map(was_unsent, some)) else [read_answer(reply) for reply in some] for some in each]
 
 
 def questions_on(crew: Crew, candidates: Sequence[Candidate], belongs: Sequence[Ground]) -> list[Request]:
@@ -132,16 +152,21 @@ def keep(
     crew: Crew, state: State, candidates: Sequence[Candidate], verdicts: Sequence[Verdict],
     edits: Mapping[str, Edit] | None = None,
 ) -> Update:  # fmt: skip
-    """Write the round's lessons down, say what became of every candidate, and end the loop where nothing is left."""
+    """Write the round's lessons down, say what became of every candidate, and end the loop where nothing is left.
+
+    Where the budget did not allow to check all, the loop ends with the student of these lessons.
+    """
     target, lessons = round_file(crew, state.round, "lessons.jsonl"), lessons_of(candidates, verdicts, edits)
     made_from = {"verdicts": [one.model_dump() for one in verdicts], "lessons": [one.model_dump() for one in lessons]}
     crew.folder.once(target, made_from, lambda: write_records(target, lessons))
     accepted = tell_verdicts(crew, state.round, [*candidates, *lessons], verdicts)
+    short = any(one.reason == NOT_CHECKED for one in verdicts)
     if accepted:
         tell_diversity(crew, state, lessons)
-        return {"accepted": accepted, "reviewing": False}
-    stop_early(crew, state.round, state.best, StopReason.NO_LESSONS)
-    return {"accepted": 0, "reviewing": False, "stop": StopReason.NO_LESSONS.value}
+        return {"accepted": accepted, "reviewing": False, **({"stop": StopReason.BUDGET.value} if short else {})}
+    reason = StopReason.BUDGET if short else StopReason.NO_LESSONS
+    stop_early(crew, state.round, state.best, reason)
+    return {"accepted": 0, "reviewing": False, "stop": reason.value}
 
 
 def tell_diversity(crew: Crew, state: State, lessons: Sequence[Lesson]) -> None:

@@ -169,7 +169,7 @@ def candidates_of(crew: Crew, state: State, weaknesses: Sequence[Weakness]) -> N
     def make() -> None:
         if len(free) < wanted:
             crew.emit("note", text=f"{wanted - len(free)} of {wanted} rephrased items could not be said in another way")
-        write_records(target, [*ask_for(crew, state, orders), *free])
+        write_records(target, [*ask_for(crew, state, orders, within_budget=True), *free])
 
     crew.folder.once(target, inputs, make)
 
@@ -206,14 +206,20 @@ def _filed(order: Order) -> list[Any]:
     ]
 
 
-def ask_for(crew: Crew, state: State, orders: Sequence[Order]) -> list[Candidate]:
-    """The candidates of all replies, in the order asked for; what replies did not hold is counted."""
+def ask_for(crew: Crew, state: State, orders: Sequence[Order], within_budget: bool = False) -> list[Candidate]:
+    """The candidates of all replies, in the order asked for; what replies did not hold is counted.
+
+    `within_budget`: what the budget does not allow is not asked for. Without it, and where it allows nothing, BudgetSpent is raised.
+    """
     if not orders:
         return []
     client, asked = crew.teacher(), sum(order.count for order in orders)
     progress = counting(crew, state.round, "generate", asked, "lesson")
     replies = client.ask_all(
-        [order.request for order in orders], round=state.round, on_done=lambda at, _: progress(orders[at].count)
+        [order.request for order in orders],
+        round=state.round,
+        on_done=lambda at, _: progress(orders[at].count),
+        within_budget=within_budget,
     )
     candidates: list[Candidate] = []
     lost = Counter[str]()

@@ -16,7 +16,7 @@ from loops.crossfit import examine_folds, full_students, mined_file, train_folds
 from loops.decide import StopReason, decide
 from loops.events import CROSS_FITTED, SELECT
 from loops.folds import grounds, home
-from loops.judging import judge, keep
+from loops.judging import NOT_CHECKED, judge, keep
 from loops.learning import (
     Exam,
     claim_exams,
@@ -36,7 +36,7 @@ from loops.review import open_docket
 from loops.run_folder import ATTEMPTS, content_hash, digest, point_best
 from loops.state import State
 from loops.stats import compare
-from loops.teaching import budgeted, check_teacher
+from loops.teaching import budgeted, check_teacher, larger_budget
 from loops.telling import say_score, stop_early, tell_decision
 from loops.unfinished import remedies
 from loops.witnesses import evidence
@@ -135,18 +135,26 @@ def generate(state: State, crew: Crew) -> Update:
 
 def curate(state: State, crew: Crew) -> Update:
     """Sift the candidates, hear witnesses on the answers of the survivors, and keep what is believed."""
-    candidates = read_records(round_file(crew, state.round, "candidates.jsonl"), Candidate)
+    written = round_file(crew, state.round, "candidates.jsonl")
+    candidates = read_records(written, Candidate)
     target, earlier = round_file(crew, state.round, "verdicts.jsonl"), lessons_until(crew, state.round - 1)
-    inputs = {"candidates": digest([one.id for one in candidates]), "earlier": digest([one.id for one in earlier]),
+    inputs = {"candidates": content_hash(written), "earlier": digest([one.id for one in earlier]),
               "settings": crew.settings.curate.model_dump(),
               "evidence": evidence(crew, state) if crew.settings.curate.verify else {}}  # fmt: skip
     update = budgeted(
         crew, state,
-        lambda: crew.folder.once(target, inputs, lambda: write_records(target, judge(crew, state, candidates, earlier))),
+        lambda: crew.folder.once(
+            target, inputs, lambda: write_records(target, judge(crew, state, candidates, earlier, within_budget=True))
+        ),
     )  # fmt: skip
     if update:
         return update
     verdicts = read_records(target, Verdict)
+    if unchecked := sum(one.reason == NOT_CHECKED for one in verdicts):
+        crew.emit(
+            "note",
+            text=f"the budget ends here: {unchecked} of {len(verdicts)} items were not checked. {larger_budget(crew)}",
+        )
     if crew.settings.curate.review and any(verdict.accepted for verdict in verdicts):
         return {"reviewing": True}
     return keep(crew, state, candidates, verdicts)

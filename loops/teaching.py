@@ -67,7 +67,15 @@ def budgeted(crew: Crew, state: State, work: Callable[[], object]) -> Update:
         work()
         return {}
     except BudgetSpent as error:
-        crew.emit("note", text=str(error))
+        crew.emit("note", text=f"{error} {larger_budget(crew)}")
         if state.round:
             stop_early(crew, state.round, state.best, StopReason.BUDGET)
-        return {"stop": StopReason.BUDGET.value}
+        return {"accepted": 0, "stop": StopReason.BUDGET.value}
+
+
+def larger_budget(crew: Crew) -> str:
+    """How to go on, in words: a run's settings are frozen, its replies are free for the next."""
+    return (
+        f"To go on, begin a run with a larger budget and `--set teacher.replay={crew.folder.name} --set teacher.replay_then_ask=true`: "
+        "nothing is bought twice."
+    )

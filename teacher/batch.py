@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from teacher.backend import Remembers
 from teacher.errors import BudgetSpent, Stopped, TeacherUnusable, TryAgain
 from teacher.patience import Patience, Tries
-from teacher.requests import Answer, Failed, Reply, Request, as_answer
+from teacher.requests import UNAFFORDED, Answer, Failed, Reply, Request, as_answer
 
 if TYPE_CHECKING:
     from teacher.client import Client
@@ -62,6 +62,8 @@ class Batch:
     round: int
     on_done: Callable[[int, Answer], None]
     patience: Patience
+    within_budget: bool = False
+    """Whether what was bought before a cap is handed out all the same."""
     answers: dict[int, Answer] = field(default_factory=dict[int, Answer])
     waiting: deque[_Job] = field(default_factory=deque[_Job])
     flights: list[_Flight] = field(default_factory=list[_Flight])
@@ -78,11 +80,19 @@ class Batch:
             self._heed_stop()
             if self.halt and not self.flights:
                 self.client.tell_spent()
-                raise self.halt
+                if not (self.within_budget and self.answers and isinstance(self.halt, BudgetSpent)):
+                    raise self.halt
+                self._leave_unsent(str(self.halt))
+                break
             self._launch()
             self._wait()
         self.client.tell_spent()
         return [self.answers[place] for place in range(len(self.requests))]
+
+    def _leave_unsent(self, why: str) -> None:
+        for job in self.waiting:
+            self.answers |= dict.fromkeys(job.places, Failed(reason=UNAFFORDED, detail=why))
+        self.waiting.clear()
 
     def _take_in(self) -> None:
         """Answer what the ledger knows; queue the rest, each question once."""

@@ -69,8 +69,11 @@ class Client:
         *,
         round: int,
         on_done: Callable[[int, Answer], None] | None = None,
+        within_budget: bool = False,
     ) -> list[Answer]:
         """One answer for each request, in their order; `on_done(index, answer)` is called as each comes in.
+
+        `within_budget`: where a cap is met, requests that were not sent come back as failed (`UNAFFORDED`), if others were answered.
 
         Raises TeacherUnusable, BudgetSpent or Stopped once nothing is in flight any more; what was answered until then
         is in the ledger, and asking the same again goes on from there.
@@ -79,7 +82,7 @@ class Client:
         if tag is not None:
             requests = [one.model_copy(update={"tag": tag}) for one in requests]
         patience = Patience(self.deadline_seconds, self.max_attempts, self.answered)
-        return Batch(self, requests, number, on_done or (lambda place, answer: None), patience).run()
+        return Batch(self, requests, number, on_done or (lambda place, answer: None), patience, within_budget).run()
 
     def note_once(self, about: str, text: str) -> None:
         """Say something a person should know, but not for every reply it is true of."""

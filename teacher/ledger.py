@@ -245,7 +245,7 @@ def _check(cap: str, limit: float | None, spent: float, more: float) -> None:
     if limit is not None and spent + more > limit:
         setting = "minutes" if cap == "max_seconds" else cap.removeprefix("max_")
         raise BudgetSpent(
-            f"The budget's {cap} of {limit:,g} is spent: {spent:,.10g} charged so far, and the next request could take "
-            f"{more:,.10g} more. Everything bought is kept; raise budget.{setting} to go on.",
+            f"The budget ends here (budget.{setting}={limit:,g}): {spent:,.10g} charged so far, and the next request could take "
+            f"{more:,.10g} more. Everything bought is kept.",
             cap,
         )

@@ -107,6 +107,13 @@ class Failed(Record):
 
 
 Answer = Reply | Failed
+UNAFFORDED = "budget"
+"""Why a request failed that was not sent, since it could have passed a cap of the budget."""
+
+
+def was_unsent(answer: Answer) -> bool:
+    """Whether a request was not sent for the budget's sake."""
+    return isinstance(answer, Failed) and answer.reason == UNAFFORDED
 
 
 def as_answer(reply: Reply) -> Answer:

@@ -38,7 +38,7 @@ from dry_run import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent import launch
+from agent import launch, models
 from agent.mode import evals_for, settled
 from agent.report import write_report
 from agent.report.gather import facts_of
@@ -484,7 +484,7 @@ def gain_with_a_copying_teacher(folder: Path) -> tuple[Comparison, str]:
 def test_a_teacher_that_copies_fools_naive_scoring_and_not_cross_fitting(
     memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launch, "ScriptedTeacher", CopyingTeacher)
+    monkeypatch.setattr(models, "ScriptedTeacher", CopyingTeacher)
     fair, _ = gain_with_a_copying_teacher(memory / "fair")
     assert not fair.shown
     assert fair.low <= 0 <= fair.high

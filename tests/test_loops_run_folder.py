@@ -6,9 +6,11 @@ broken the way disks, editors and impatient people break things, and the run is 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import sqlite3
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -218,6 +220,29 @@ def test_a_spent_budget_stops_the_lessons_and_still_makes_the_claim(tmp_path: Pa
     assert (last["status"], last["reason"]) == ("stopped", "budget")
     assert (folder / "claim" / "claim.json").exists()
     assert sum(bought(folder).values()) <= 9
+
+
+def test_what_a_budget_bought_is_learned_and_a_larger_one_buys_only_the_rest(made: Path, tmp_path: Path) -> None:
+    written = asked(made, "round = 0 OR (round = 1 AND purpose != 'answer')")
+    assert begin(tmp_path, budget__requests=str(written + 3)) == 0
+    folder = tmp_path / "errands-1"
+    last = events(folder)[-1]
+    assert (last["status"], last["reason"]) == ("stopped", "budget")
+    verdicts = [json.loads(line) for line in (folder / "rounds/001/verdicts.jsonl").read_text().splitlines()]
+    assert 0 < sum(one["accepted"] for one in verdicts) <= 3
+    assert any(one["reason"] == "not-checked" for one in verdicts)
+    assert (folder / "rounds/001/adapter").exists() and not (folder / "rounds/002/lessons.jsonl").exists()
+    assert asked(folder) == written + 3
+    (advice,) = {event["text"] for event in events(folder) if "not checked" in event.get("text", "")}
+    assert "teacher.replay=errands-1" in advice and "teacher.replay_then_ask=true" in advice
+    assert begin(tmp_path, "--set", "teacher.replay=errands-1", "--set", "teacher.replay_then_ask=true") == 0
+    assert asked(tmp_path / "errands-2", "replayed = 0") == asked(made) - (written + 3)
+
+
+def asked(folder: Path, which: str = "1") -> int:
+    """How many requests of a run's ledger are of that kind."""
+    with contextlib.closing(sqlite3.connect(folder / "ledger.sqlite")) as ledger:
+        return int(ledger.execute(f"SELECT COUNT(*) FROM requests WHERE {which}").fetchone()[0])
 
 
 def test_everything_made_is_named_by_a_decision_or_a_count(made: Path) -> None:

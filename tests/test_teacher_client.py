@@ -36,7 +36,7 @@ from teacher.completion import read_retry_after
 from teacher.errors import BadReply, BudgetSpent, Stopped, TeacherUnusable, TryAgain
 from teacher.ledger import Budget, Ledger
 from teacher.openai_backend import OpenAIBackend
-from teacher.requests import Failed, Reply, Request
+from teacher.requests import Failed, Reply, Request, was_unsent
 
 
 def test_answers_come_in_the_order_asked_and_each_question_is_sent_once(tmp_path: Path) -> None:
@@ -275,13 +275,23 @@ def test_the_budget_holds_with_many_at_once(tmp_path: Path) -> None:
     cap = 4 * question().most_tokens()
     with serving(ok) as server, Desk(tmp_path, server.url, budget=Budget(max_tokens=cap), concurrency=8) as desk:
         done: list[int] = []
-        with pytest.raises(BudgetSpent, match="max_tokens"):
+        with pytest.raises(BudgetSpent, match=r"budget\.tokens="):
             desk.ask(*(question(n) for n in range(60)), on_done=lambda place, _: done.append(place))
         spent = desk.ledger.totals()
         assert spent.tokens <= cap
         assert spent.reserved_tokens == 0
         assert spent.tokens > cap - question().most_tokens()  # used up, not given up at the first full house
         assert len(done) == len(server.seen) == spent.tokens // 13
+
+
+def test_what_was_bought_before_a_cap_is_handed_out_where_that_is_wanted(tmp_path: Path) -> None:
+    with serving(ok) as server, Desk(tmp_path, server.url, budget=Budget(max_requests=3)) as desk:
+        answers = desk.ask(*(question(n) for n in range(5)), within_budget=True)
+        assert [isinstance(one, Reply) for one in answers] == [True, True, True, False, False]
+        assert [was_unsent(one) for one in answers] == [False, False, False, True, True]
+        assert len(server.seen) == 3
+        with pytest.raises(BudgetSpent, match=r"budget\.requests=3"):
+            desk.ask(question(8), question(9), within_budget=True)
 
 
 def test_asked_to_stop_it_finishes_what_is_in_flight(tmp_path: Path) -> None:
