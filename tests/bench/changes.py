@@ -10,6 +10,7 @@ recipe is chosen by must not be what it is judged by. Changes of what is taught 
 - half as many: every second lesson;
 - two a failure: at most two lessons for each mined failure, as a smaller `generate.per_failure` would ask for;
 - not aimed: as many untargeted lessons, the same curation;
+- half aimed: every second lesson of ours and every second one of those;
 - the paper's prompt: on the same failures, unchecked;
 - twice the steps, half the rate, more real: `train.min_steps` 120, `train.learning_rate` 0.002, `curate.real_share` 0.7.
 
@@ -75,7 +76,7 @@ def changes_of(cell: Cell) -> list[Change]:
         Change("not checked", unchecked),
         Change("half as many", lessons[::2]),
         Change("two a failure", tuple(at_most(lessons, 2))),
-        *(Change(name, found) for name, found in others(cell)),
+        *(Change(name, found) for name, found in others(cell, lessons)),
         Change("twice the steps", lessons, (("train", "min_steps", 120),)),
         Change("half the rate", lessons, (("train", "learning_rate", 0.002),)),
         Change("more real", lessons, (("curate", "real_share", 0.7),)),
@@ -91,11 +92,13 @@ def at_most(lessons: Sequence[Lesson], count: int) -> Iterator[Lesson]:
             yield one
 
 
-def others(cell: Cell) -> Iterator[tuple[str, tuple[Lesson, ...]]]:
-    """The lessons of other arms, where there are any."""
+def others(cell: Cell, lessons: Sequence[Lesson]) -> Iterator[tuple[str, tuple[Lesson, ...]]]:
+    """The lessons of other arms, where there are any, and of ours and untargeted ones mixed."""
     untargeted = cell.run("ours").path / "control" / "equal-number" / "lessons.jsonl"
     if untargeted.exists():
-        yield "not aimed", tuple(read_records(untargeted, Lesson))
+        unaimed = read_records(untargeted, Lesson)
+        yield "not aimed", tuple(unaimed)
+        yield "half aimed", (*lessons[::2], *unaimed[1::2])
     if (cell.run("prompt").path / "claim" / "claim.json").exists():
         yield "the paper's prompt", tuple(gain.lessons_of(cell.run("prompt")))
 
