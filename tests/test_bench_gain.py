@@ -121,6 +121,19 @@ def test_results_of_another_recipe_are_named_and_left_out(
     assert json.loads(line)["left_out"] == "trec-draw-1.json"
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["--tasks=nosuch"], "'nosuch' is no task"), (["--tasks=snips"], "holds no snips/train.jsonl")],
+)
+def test_a_task_that_is_not_there_is_named(
+    data: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
+) -> None:
+    for bench in (gain, changes):
+        monkeypatch.setattr(sys, "argv", ["bench", f"--data={data}", *words])
+        with pytest.raises(SystemExit, match=said):
+            bench.main()
+
+
 def test_the_interval_holds_the_mean_and_widens_with_differing_draws() -> None:
     alike = np.tile(np.array([1, 0, 0, 0, 1, 0, -1, 0] * 20), (5, 1))
     differing = alike.copy()

@@ -15,6 +15,7 @@ recipe is chosen by must not be what it is judged by. Changes of what is taught 
 - twice the steps, half the rate, more real: `train.min_steps` 120, `train.learning_rate` 0.002, `curate.real_share` 0.7.
 
     python tests/bench/changes.py --tasks trec,snips --draws 1,2 [--data FOLDER] [--place FOLDER] [--trainings N] [--items N]
+        [--only NAME,NAME]
 
 Prints a line for each student, then for each task and change the mean over draws and trainings, and how far it is from what is shipped
 in each draw. One training differs from the next by some three points: with few, only large differences mean anything.
@@ -35,7 +36,7 @@ from typing import Any
 import gain
 import numpy as np
 from alone import attempts_of, crew_of
-from draws import Cell
+from draws import Cell, tasks_of
 
 from agent.builtin import cache_folder
 from loops.settings import RunSettings
@@ -113,7 +114,12 @@ def settings_of(cell: Cell, change: Change) -> RunSettings:
 
 def measured(cell: Cell, trainings: int, count: int, names: Sequence[str]) -> dict[str, list[float]]:
     """The share right of every training of every change of one draw."""
-    changes = [one for one in changes_of(cell) if not names or one.name in names]
+    every = changes_of(cell)
+    if unknown := set(names) - {one.name for one in every}:
+        raise SystemExit(
+            f"--only {sorted(unknown)} is no change here. There are: {', '.join(one.name for one in every)}."
+        )
+    changes = [one for one in every if not names or one.name in names]
     items, evals, found = cell.further(count), cell.opened(), dict[str, list[float]]()
     with crew_of(cell.folder / "changes", settings_of(cell, changes[0]), evals) as crew:
         for luck, change in product(range(trainings), changes):
@@ -140,7 +146,7 @@ def main() -> None:
     given = parser.parse_args()
     data, place = Path(given.data) if given.data else None, given.place or cache_folder() / "bench-gain"
     names = [one for one in given.only.split(",") if one]
-    for task in given.tasks.split(","):
+    for task in tasks_of(given.tasks, data):
         cells = [Cell(task, int(draw), place, data) for draw in given.draws.split(",")]
         ready = [cell for cell in cells if (cell.run("ours").path / "claim" / "claim.json").exists()]
         for cell in [cell for cell in cells if cell not in ready]:

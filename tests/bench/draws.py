@@ -26,6 +26,19 @@ AMONG = 2000
 """Further labelled items are looked for among so many: of short requests most are alike."""
 
 
+def tasks_of(text: str, data: Path | None) -> list[str]:
+    """The tasks named, comma between. Raises SystemExit for one that is not known or has no files in the folder."""
+    tasks = text.split(",")
+    for task in tasks:
+        if task not in SEEDS:
+            raise SystemExit(f"--tasks {task!r} is no task of these benches. There are: {', '.join(SEEDS)}.")
+        for part in ("train", "test") if data else ():
+            file = Path(data or "") / task / f"{part}.{ENDINGS[task]}"
+            if not file.exists():
+                raise SystemExit(f"--data {str(data)!r} holds no {task}/{file.name}. Name the folder that holds it.")
+    return tasks
+
+
 @dataclass(frozen=True)
 class Cell:
     """One task with one draw of its seed items."""

@@ -44,7 +44,7 @@ from typing import Any
 
 import numpy as np
 from alone import attempts_of, crew_of
-from draws import Cell
+from draws import Cell, tasks_of
 from scipy.stats import t as student_t
 
 from agent.builtin import cache_folder
@@ -423,7 +423,7 @@ def main() -> None:
         parser.error(f"--trainings {given.trainings}: an arm is trained once at least")
     data = Path(given.data) if given.data else None
     place = given.place or cache_folder() / "bench-gain"
-    tasks = given.tasks.split(",")
+    tasks = tasks_of(given.tasks, data)
     cells = [Cell(task, draw, place, data) for draw in range(1, given.seeds + 1) for task in tasks]
     known, shares = {cell: result_of(cell, given.results) for cell in cells}, {}
     for cell in sorted(cells, key=lambda cell: known[cell] is not None):
