@@ -239,6 +239,20 @@ def test_what_a_budget_bought_is_learned_and_a_larger_one_buys_only_the_rest(mad
     assert asked(tmp_path / "errands-2", "replayed = 0") == asked(made) - (written + 3)
 
 
+def test_a_verdict_is_on_a_text_and_not_on_its_name(folder: Path) -> None:
+    written, verdicts = folder / "rounds/001/candidates.jsonl", folder / "rounds/001/verdicts.jsonl"
+    first, second, *others = [json.loads(line) for line in written.read_text().splitlines()]
+    rows = [first, second | {"prompt": first["prompt"]}, *others]
+    written.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    manifest = folder / "rounds/001/made/candidates.jsonl.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"bytes": content_hash(written)}))
+    for file in folder.glob("checkpoints.sqlite*"):
+        file.unlink()
+    assert go_on(folder.parent, folder.name) == 0
+    said = {one["candidate_id"]: one for one in map(json.loads, verdicts.read_text().splitlines())}
+    assert said[second["id"]]["reason"] == "duplicate"
+
+
 def asked(folder: Path, which: str = "1") -> int:
     """How many requests of a run's ledger are of that kind."""
     with contextlib.closing(sqlite3.connect(folder / "ledger.sqlite")) as ledger:
