@@ -169,11 +169,10 @@ def weaknesses(trail: Trail) -> RenderableType:
 
 def _named(one: Weakness) -> Text:
     lines = [f"it {one.wrong_move}"] if one.wrong_move.startswith("says ") else [one.wrong_move] * bool(one.wrong_move)
-    first = one.failures[0]
-    said = (
-        "barely right" if first.barely else f"the student said {clip(safe(first.wrong_answer), EXAMPLE) or 'nothing'}"
-    )
-    lines.append(f"{clip(safe(first.seed.prompt), EXAMPLE)} -> {clip(safe(first.seed.answer), EXAMPLE)}; {said}")
+    for first in one.failures[:1]:
+        said = f"the student said {clip(safe(first.wrong_answer), EXAMPLE) or 'nothing'}"
+        shown = f"{clip(safe(first.seed.prompt), EXAMPLE)} -> {clip(safe(first.seed.answer), EXAMPLE)}"
+        lines.append(f"{shown}; {'barely right' if first.barely else said}")
     below = "".join(f"\n{' ' * len(one.id)}  {safe(line)}" for line in lines)
     return Text(safe(f"{one.id}  {one.name}")).append(below, style="dim")
 

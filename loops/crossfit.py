@@ -30,6 +30,7 @@ from loops.learning import (
     rounds_to,
     student_name,
     training_list,
+    training_settings,
     worked_examples,
     zero_shot,
 )
@@ -133,8 +134,8 @@ def fold_name(part: Ground, parts: Sequence[Ground]) -> str:
 
 def _inputs(crew: Crew, lessons: Sequence[Lesson]) -> dict[str, Any]:
     """Everything the joined attempts depend on, in plain values: the adapters are gone by the time they are looked for again."""
-    base = crew.settings.train.start == "base"
-    train = crew.settings.train.model_dump(exclude={"seeds", "start"} if base else {"seeds"})
+    start = crew.settings.train.start
+    train = training_settings(crew) | ({} if start == "base" else {"start": start})
     return {"folds": {seed.id: part.number for part in grounds(crew) for seed in part.seeds},
             "seeds": [seed.model_dump() for seed in crew.evals.seeds], "ask": crew.evals.ask().model_dump(),
             "lessons": [lesson.model_dump() for lesson in lessons], "real_share": crew.settings.curate.real_share,

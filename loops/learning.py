@@ -39,6 +39,8 @@ T = TypeVar("T")
 
 LUCK = 7919
 """How far apart the seeds of repeated trainings are."""
+SMOOTHING = 0.1
+"""`train.smoothing` where labels are fixed and none is set."""
 
 
 def example(one: Seed | Lesson) -> Example:
@@ -78,6 +80,13 @@ def begun_from(crew: Crew, number: int, before: Path) -> Path | None:
     return before if number and crew.settings.train.start == "last" else None
 
 
+def training_settings(crew: Crew) -> dict[str, Any]:
+    """How one student is trained, with nothing left to be chosen by the task."""
+    train = crew.settings.train
+    smoothing = (SMOOTHING if crew.evals.labels else 0.0) if train.smoothing is None else train.smoothing
+    return {**train.model_dump(exclude={"seeds", "start"}), "smoothing": smoothing}
+
+
 def fit(
     crew: Crew, state: State, name: str, examples: list[Example], place: Path, luck: int = 0, start: Path | None = None
 ) -> None:
@@ -85,7 +94,7 @@ def fit(
 
     Another `luck` is another training seed. Raises RunError for a `start` that is not what was made.
     """
-    settings = crew.settings.train.model_dump(exclude={"seeds", "start"})
+    settings = training_settings(crew)
     seed = crew.settings.seed + LUCK * luck
     inputs: dict[str, Any] = {
         "examples": [one.model_dump() for one in examples], "settings": settings, "seed": seed,
@@ -178,8 +187,7 @@ def mine_attempts(state: State, crew: Crew) -> list[Attempt]:
     lessons = [example(lesson) for lesson in lessons_until(crew, state.round - 1)]
     inputs = {"folds": crew.settings.mine.folds, "real_share": crew.settings.curate.real_share,
               "lessons": [one.model_dump() for one in lessons], "seeds": [seed.model_dump() for seed in seeds],
-              "train": crew.settings.train.model_dump(exclude={"seeds", "start"}), "seed": crew.settings.seed,
-              "machine": machine(crew)}  # fmt: skip
+              "train": training_settings(crew), "seed": crew.settings.seed, "machine": machine(crew)}  # fmt: skip
 
     def make() -> None:
         folds = make_folds(seeds, crew.settings.mine.folds)

@@ -20,6 +20,7 @@ from loops.run_folder import digest
 from loops.state import State
 from loops.telling import counting
 from student.records import Attempt, Candidate, Failure, Weakness, read_records, write_records
+from teacher.aimless import NAME, anything, filed_under
 from teacher.diagnose import find_weaknesses
 from teacher.errors import BudgetSpent
 from teacher.generate import Order, plan_orders, read_candidates, rephrased_candidates
@@ -27,6 +28,9 @@ from teacher.naming import BATCH, Name, chosen, joined, merged, name_requests, r
 from teacher.requests import Answer, Reply
 from teacher.shares import Past, Terms, expected_gains, give_lessons, lessons_so_far, share_out
 from teacher.strategies.order import STAND_IN
+
+UNAIMED = 500
+"""Added to the number of a round where lessons have no aim, so that they are drawn otherwise than the aimed ones."""
 
 
 def weaknesses_of(crew: Crew, state: State, failures: Sequence[Failure]) -> list[Weakness]:
@@ -47,7 +51,7 @@ def weaknesses_of(crew: Crew, state: State, failures: Sequence[Failure]) -> list
             found_on(crew, state, part, failures, past[part.number], most)
             for part, most in zip(parts, named, strict=True)
         ]
-        write_records(target, numbered(state.round, shared(crew, [one for one in found if one.weaknesses])))
+        write_records(target, numbered(state.round, shared(crew, [one for one in found if one.weaknesses], parts)))
 
     crew.folder.once(target, inputs, make)
     return read_records(target, Weakness)
@@ -76,19 +80,25 @@ def found_on(
     return Found(found, expected_gains(found, part.seeds, past), lessons_so_far(names, past))
 
 
-def shared(crew: Crew, found: Sequence[Found]) -> list[Weakness]:
-    """The round's lessons shared out over the grounds by expected gain, and on each over its weaknesses."""
+def shared(crew: Crew, found: Sequence[Found], parts: Sequence[Ground]) -> list[Weakness]:
+    """The round's lessons shared out over the grounds by expected gain, and on each over its weaknesses.
+
+    With fixed labels a part of them has no aim: the last rows, one for each ground, without failures.
+    """
     wanted = crew.settings.generate
     failures = sum(len(weakness.failures) for one in found for weakness in one.weaknesses)
     asked = min(wanted.lessons, failures * wanted.per_failure) if wanted.per_failure else wanted.lessons
-    totals = share_out([sum(one.gains) for one in found], asked, wanted.per_request)
-    return [
+    unaimed = int(asked * wanted.spread) if crew.sheet().labels else 0
+    totals = share_out([sum(one.gains) for one in found], asked - unaimed, wanted.per_request)
+    aimed = [
         weakness
         for one, total in zip(found, totals, strict=True)
         for weakness in give_lessons(
             one.weaknesses, one.gains, one.so_far, Terms(total, wanted.per_request, wanted.explore)
         )
     ]
+    spread = share_out([len(part.seeds) for part in parts], unaimed, least=0) if unaimed else []
+    return aimed + [Weakness(id="", name=NAME, failures=(), lessons=share) for share in spread]
 
 
 def numbered(round_number: int, weaknesses: Sequence[Weakness]) -> list[Weakness]:
@@ -109,7 +119,7 @@ def past_rounds(crew: Crew, number: int, part: Ground) -> list[Past]:
         Past(
             tuple(
                 one for one in read_records(round_file(crew, each, "weaknesses.jsonl"), Weakness)
-                if part.holds(one.failures[0].seed.id)
+                if one.failures and part.holds(one.failures[0].seed.id)
             ),
             tuple(one for one in read_records(mined_file(crew, each + 1), Attempt) if part.holds(one.item_id)),
         )
@@ -153,13 +163,18 @@ def ask_names(crew: Crew, state: State, asked: Sequence[Failure]) -> list[Answer
 def candidates_of(crew: Crew, state: State, weaknesses: Sequence[Weakness]) -> None:
     """Have the round's candidates written, unless they are there. Raises BudgetSpent, and RunError for a prompt of two folds."""
     parts, orders, free, wanted = grounds(crew), list[Order](), list[Candidate](), 0
+    aimed, unaimed = [one for one in weaknesses if one.failures], [one for one in weaknesses if not one.failures]
     for part in parts:
-        here = [one for one in weaknesses if home(parts, one.failures[0].seed.id) == part]
+        here = [one for one in aimed if home(parts, one.failures[0].seed.id) == part]
         sheet, planned = crew.sheet(), (crew.settings.generate, state.round, part.draw(crew.settings.seed))
         if here:
             orders += kept_inside(part, plan_orders(sheet, here, *planned, part.seeds))
             rephrased, count = rephrased_candidates(sheet, in_full(crew, here), *planned)
             free, wanted = [*free, *rephrased], wanted + count
+    for part, one in zip(parts, unaimed, strict=bool(unaimed)):
+        planned, rephrased, count = without_aim(crew, state, part, one)
+        orders += kept_inside(part, planned)
+        free, wanted = [*free, *rephrased], wanted + count
     target = round_file(crew, state.round, "candidates.jsonl")
     inputs: dict[str, Any] = {
         "orders": [one.request.model_dump() for one in orders], "filed": [_filed(one) for one in orders],
@@ -172,6 +187,18 @@ def candidates_of(crew: Crew, state: State, weaknesses: Sequence[Weakness]) -> N
         write_records(target, [*ask_for(crew, state, orders, within_budget=True), *free])
 
     crew.folder.once(target, inputs, make)
+
+
+def without_aim(
+    crew: Crew, state: State, part: Ground, one: Weakness
+) -> tuple[list[Order], list[Candidate], int]:  # fmt: skip
+    """What a ground's lessons without aim are to be written by, what of them needs no teacher, and how many of those there should be."""
+    sheet, general = crew.sheet(), anything(part.seeds, one.lessons, state.round)
+    planned = (crew.settings.generate, UNAIMED + state.round, part.draw(crew.settings.seed))
+    orders = [filed_under(one.id, order) for order in plan_orders(sheet, general, *planned, part.seeds)]
+    rephrased, count = rephrased_candidates(sheet, in_full(crew, general), *planned)
+    filed = {"weakness_id": one.id, "round": state.round}
+    return orders, [candidate.model_copy(update=filed) for candidate in rephrased], count
 
 
 def in_full(crew: Crew, weaknesses: Sequence[Weakness]) -> list[Weakness]:

@@ -119,7 +119,8 @@ def diagnose(state: State, crew: Crew) -> Update:
     """Group the failures into weaknesses and share out the round's lessons."""
     attempts, parts = read_records(mined_file(crew, state.round), Attempt), grounds(crew)
     for weakness in weaknesses_of(crew, state, failures_of(crew, attempts)):
-        name = weakness.name + home(parts, weakness.failures[0].seed.id).aside
+        ground = home(parts, weakness.failures[0].seed.id).aside if weakness.failures else ""
+        name = weakness.name + ground
         crew.emit(
             "weakness", round=state.round, id=weakness.id, name=name, failures=len(weakness.failures),
             lessons=weakness.lessons,

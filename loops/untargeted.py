@@ -1,8 +1,7 @@
 """Untargeted lessons for the control arms: what the same teacher writes without aim, judged by the same curation.
 
 In: the run's settings and seeds. Out: a stream of requests, each with the tokens it cost, the check of its candidates included, and the
-lessons that came of it. The stream is what rounds of `generate.lessons` with nothing but `untargeted` in the mix would ask for; where the
-run's own lessons are written by `style`, these are too, from random seeds: arms shall differ in aim and in nothing else. It is
+lessons that came of it. The stream is what rounds of `generate.lessons` without any aim would ask for (`teacher.aimless`). It is
 bought in small batches, as far as somebody reads on, and a finished batch is read from its files. Witnesses are worth what they were in
 round 1, before any lesson: nothing that was aimed at a failure has a say. No person reviews these lessons. In a cross-fitted run they
 may be made from several folds at once, since the students that learn them are examined on `test` only.
@@ -14,7 +13,6 @@ that was killed, or that replays another one, cuts its arms at the same request.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -30,23 +28,18 @@ from loops.state import State
 from loops.witnesses import evidence
 from student.records import (
     Candidate,
-    Failure,
     Lesson,
-    Seed,
     Verdict,
-    Weakness,
     read_records,
-    text_hash,
     write_json,
     write_records,
 )
+from teacher.aimless import aimless
 from teacher.book import open_readonly
 from teacher.client import Client
 from teacher.curate import lessons_of
-from teacher.generate import GenerateSettings, Order, mix_of, plan_orders
+from teacher.generate import Order
 from teacher.requests import Reply, Request
-from teacher.shares import share_out
-from teacher.sheet import TaskSheet
 
 TAG, NO_ROUND = "control", -1
 """What the ledger files these requests under, beside the strategies and the rounds."""
@@ -120,35 +113,6 @@ def _batches(crew: Crew, rounds: int) -> Iterator[list[Order]]:
         orders = aimless(crew.sheet(), crew.evals.for_teacher, generate, APART + number, draw)
         size = max(crew.settings.teacher.at_once, -(-len(orders) // PARTS))
         yield from (orders[at : at + size] for at in range(0, len(orders), size))
-
-
-def aimless(
-    sheet: TaskSheet, seeds: Sequence[Seed], generate: GenerateSettings, number: int, draw: int
-) -> list[Order]:  # fmt: skip
-    """The requests of the round `number` by the strategy `untargeted`; or, where the run's own lessons are mostly written by `style`, by
-    that, from random seeds. `draw` is the run's seed."""
-    mix = mix_of(sheet, generate)
-    if not sheet.labels or max(mix, key=lambda name: mix[name]) != "style":
-        anything = Weakness(id="", name="", failures=(), lessons=generate.lessons)
-        plain = generate.model_copy(update={"mix": {"untargeted": 1.0}})
-        return plan_orders(sheet, [anything], plain, number, draw, seeds)
-    styled = generate.model_copy(update={"mix": {"style": 1.0}})
-    orders = plan_orders(sheet, _anything(seeds, generate, number), styled, number, draw, seeds)
-    orders = [replace(one, want=replace(one.want, weakness_id="")) for one in orders]
-    # An arm reads the beginning: no label may stand there alone.
-    return sorted(orders, key=lambda one: text_hash("untargeted", one.request.model_dump_json()))
-
-
-def _anything(seeds: Sequence[Seed], generate: GenerateSettings, number: int) -> list[Weakness]:
-    """For every label its seeds in random order, in the place of failures, and lessons by its share of the seeds."""
-    labels = Counter(seed.answer for seed in seeds)
-    shares = share_out(list(labels.values()), generate.lessons, least=0)
-    mixed = sorted(seeds, key=lambda seed: text_hash("untargeted", str(number), seed.id))
-    return [
-        Weakness(id=label, name="", lessons=share,
-                 failures=tuple(Failure(seed=seed, wrong_answer="", barely=True) for seed in mixed if seed.answer == label))
-        for label, share in zip(labels, shares, strict=True)
-    ]  # fmt: skip
 
 
 def _written(

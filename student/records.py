@@ -136,7 +136,7 @@ class Weakness(Record):
     name: str
     """What goes wrong, for a person: `account taken for permission`."""
     failures: tuple[Failure, ...]
-    """Its members, the ones to teach from first."""
+    """Its members, the ones to teach from first; none for the part of a round's lessons that has no aim."""
     lessons: int
     """How many candidates the teacher is asked for."""
     skill: str = ""

@@ -43,13 +43,16 @@ class TrainSettings(Record):
 
     epochs: float = Field(default=6.0, gt=0, allow_inf_nan=False)
     """Passes over the data."""
-    min_steps: int = Field(default=60, ge=1)
+    min_steps: int = Field(default=120, ge=1)
     """Optimiser steps at least: with little data there are more epochs, so that a weak baseline cannot fake a gain."""
     batch_size: int = Field(default=16, ge=1)
     """Items per optimiser step."""
-    learning_rate: float = Field(default=4e-3, gt=0, allow_inf_nan=False)
-    """Peak learning rate of AdamW. The default is for adapters on the top layers (docs/evidence.md); all layers, and whole weights above
-    all, want less."""
+    learning_rate: float = Field(default=2e-3, gt=0, allow_inf_nan=False)
+    """Peak learning rate of AdamW. The default is for adapters on the upper half of the layers (docs/evidence.md); all layers, and whole
+    weights above all, want less."""
+    smoothing: float | None = Field(default=None, ge=0, lt=1)
+    """Share of each target that is spread evenly over the vocabulary (label smoothing: Szegedy et al., arXiv 1512.00567), so that a
+    student does not grow certain of its few items, some of them wrong. null: 0.1 where labels are fixed, else none (docs/evidence.md)."""
     warmup: float = Field(default=0.1, ge=0, le=1)
     """Share of the steps over which the rate rises from zero."""
     weight_decay: float = Field(default=0.0, ge=0, allow_inf_nan=False)

@@ -1,8 +1,8 @@
 """One step of fine-tuning: forward and backward over a step's rows, in as many parts as memory asks for.
 
 Only what has a label reaches the output head: on short items the vocabulary is a fifth of a small model's arithmetic. The loss is
-cross-entropy on the answer's tokens and the end token, averaged over all of a step's; parts, and processes that share a step,
-add their gradients up, so how a step is cut changes nothing but the order of rounding.
+cross-entropy on the answer's tokens and the end token, smoothed where the settings say so, averaged over all of a step's; parts, and
+processes that share a step, add their gradients up, so how a step is cut changes nothing but the order of rounding.
 """
 
 from __future__ import annotations
@@ -20,8 +20,11 @@ from student.lora import Student
 class Steps:
     """The gradients of a student's steps."""
 
-    def __init__(self, student: Student, encoded: Sequence[Encoded], features: Features, tokens_at_once: int) -> None:
-        self.student, self.encoded, self.features = student, encoded, features
+    def __init__(
+        self, student: Student, encoded: Sequence[Encoded], features: Features, tokens_at_once: int,
+        smoothing: float = 0.0,
+    ) -> None:  # fmt: skip
+        self.student, self.encoded, self.features, self.smoothing = student, encoded, features, smoothing
         self.tokens_at_once = tokens_at_once
         """Tokens of one part; halved where memory does not suffice, which `student.train` tells and keeps."""
 
@@ -41,24 +44,25 @@ class Steps:
     def _gradient(self, rows: Sequence[int], labels: int) -> float:
         total = 0.0
         for part in by_tokens(rows, self.encoded, self.tokens_at_once):
-            loss = self._loss(part) / labels
+            loss = self._loss(part, self.smoothing) / labels
             loss.backward()
             total += float(loss.detach())
         return total
 
     @torch.no_grad()
     def loss(self, rows: Sequence[int]) -> float:
-        """Mean loss per answer token of these rows, in nats, without learning."""
+        """Mean loss per answer token of these rows, in nats, without learning and without smoothing."""
         parts = by_tokens(rows, self.encoded, self.tokens_at_once)
         return sum(float(self._loss(part)) for part in parts) / sum(self.encoded[row].answer_length for row in rows)
 
-    def _loss(self, rows: Sequence[int]) -> torch.Tensor:
+    def _loss(self, rows: Sequence[int], smoothing: float = 0.0) -> torch.Tensor:
         """Summed loss of the rows' answer tokens."""
         taken = [self.encoded[row] for row in rows]
         batch = self.features.batch(rows)
         hidden = self.features.runner.hidden(batch)
         spots, answers = _labels(taken, batch)
-        return functional.cross_entropy(self.student.logits(hidden[spots]), answers, reduction="sum")
+        logits = self.student.logits(hidden[spots])
+        return functional.cross_entropy(logits, answers, reduction="sum", label_smoothing=smoothing)
 
     def _halve(self, rows: Sequence[int]) -> bool:
         """Whether smaller parts can be tried."""

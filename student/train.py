@@ -116,7 +116,8 @@ class _Fitting:
         self.optimiser = Optimiser(student.trainable(), settings, len(self.plan))
         used = sorted({row for rows in self.plan for row in rows} | {*self.watched})
         at_once = settings.tokens_at_once or TOKENS_AT_ONCE[student.device.type == "cuda"]
-        self.steps, self.at_once = Steps(student, encoded, Features(student, encoded, used, at_once), at_once), at_once
+        features = Features(student, encoded, used, at_once)
+        self.steps, self.at_once = Steps(student, encoded, features, at_once, settings.smoothing or 0.0), at_once
         self.per_epoch = max(1, -(-learned // settings.batch_size))
         self.losses: list[float] = []
         self.best: tuple[float, int, torch.Tensor] | None = None

@@ -18,6 +18,7 @@ from student.similar import grams, overlap
 sys.path.insert(0, str(Path(__file__).parent / "bench"))
 gain: Any = import_module("gain")
 changes: Any = import_module("changes")
+training: Any = import_module("training")
 draws: Any = import_module("draws")
 
 KINDS = ("ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM")
@@ -97,7 +98,7 @@ def one_at_a_time(where: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pyt
     changes.main()
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     sizes = {line["change"]: line["lessons"] for line in lines if "lessons" in line}
-    assert sizes["no lessons"] == 0 < sizes["half as many"] < sizes["as shipped"] == sizes["twice the steps"]
+    assert sizes["no lessons"] == 0 < sizes["half as many"] < sizes["as shipped"] == sizes["half the steps"]
     assert sizes["not checked"] >= sizes["as shipped"] >= sizes["two a failure"]
     table = {line["change"]: line for line in lines if "against_shipped" in line}
     assert table.keys() == sizes.keys() and table["as shipped"]["against_shipped"] == [0.0]
@@ -107,6 +108,41 @@ def one_at_a_time(where: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert [one for one in again if "right" in one] == [one for one in lines if "right" in one], (
         "nothing is trained twice"
     )
+
+
+def test_ways_of_training_are_compared_on_the_same_draws(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(gain, "SETTINGS", gain.merged(gain.SETTINGS, SMALL))
+    monkeypatch.setattr(draws, "SEEDS", {"trec": 12})
+    monkeypatch.setattr(draws, "AMONG", 60)
+    monkeypatch.setattr(training, "FURTHER", {"trec": 6})
+    monkeypatch.setattr(training, "APART", 8)
+    monkeypatch.setattr(
+        training,
+        "WAYS",
+        {"short": training.way(2, 4e-3, 0.0), "longer, on all": training.way(4, 4e-3, 0.1, layers=1.0)},
+    )
+
+    def told(*more: str) -> list[dict[str, Any]]:
+        where = [f"--data={data}", f"--place={tmp_path / 'place'}", "--tasks=trec", "--items=10"]
+        monkeypatch.setattr(sys, "argv", ["training.py", *where, *more])
+        training.main()
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    one = told("--draws=1", "--trainings=2")
+    assert len([line for line in one if "training" in line]) == 8
+    rows = [line for line in one if "students" in line]
+    assert [(row["learned"], row["way"], row["students"]) for row in rows] == [
+        (what, name, 2) for what in ("seeds", "seeds and labels") for name in ("short", "longer, on all")
+    ]
+    assert all(row["against_first"] == 0 and row["luck"] is not None for row in rows if row["way"] == "short")
+    told("--draws=2", "--trainings=1", "--only=longer, on all")
+    assert [line for line in told("--draws=1,2", "--table") if "students" in line] == rows, (
+        "without the first way a draw tells nothing"
+    )
+    with pytest.raises(SystemExit, match="no way of training"):
+        told("--only=nosuch")
 
 
 def test_results_of_another_recipe_are_named_and_left_out(
@@ -128,7 +164,7 @@ def test_results_of_another_recipe_are_named_and_left_out(
 def test_a_task_that_is_not_there_is_named(
     data: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
 ) -> None:
-    for bench in (gain, changes):
+    for bench in (gain, changes, training):
         monkeypatch.setattr(sys, "argv", ["bench", f"--data={data}", *words])
         with pytest.raises(SystemExit, match=said):
             bench.main()

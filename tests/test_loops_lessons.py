@@ -37,6 +37,7 @@ from student.records import (
     write_records,
 )
 from teacher.client import Client
+from teacher.aimless import NAME
 from teacher.errors import BudgetSpent
 from teacher.ledger import Budget, Ledger
 from teacher.requests import Reply, Request
@@ -272,6 +273,7 @@ def test_a_dry_run_with_a_mix_goes_through_and_says_what_it_gave_to_what(tmp_pat
     assert any(failure.barely for one in weak for failure in one.failures)
     strategies = {one.strategy for one in read_records(folder / "rounds" / "001" / "candidates.jsonl", Candidate)}
     assert strategies == {"contrast", "skill", "rephrase"}
+    assert weak[-1].name == NAME and weak[-1].lessons == 12 and not weak[-1].failures
     assert [one["name"] for one in events(folder) if one["event"] == "weakness" and one["round"] == 1] == [
         one.name for one in weak
     ]

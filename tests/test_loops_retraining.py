@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from dry_run import command_line, table_student, words
+from dry_run import ERRANDS, command_line, table_student, words
 
+from loops.crew import Crew
+from loops.learning import SMOOTHING, example, fit, training_settings
+from loops.run_folder import RunFolder
+from loops.settings import RunSettings
+from loops.state import State
+from student.evals.load import load_evals
 from student.records import Attempt, read_records
+from student.settings import TrainSettings
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +58,32 @@ def test_trainings_of_other_seeds_are_made_before_test_is_opened(folder: Path) -
     opened = next(at for at, event in enumerate(told) if "test is opened" in event.get("text", ""))
     trained = [at for at, event in enumerate(told) if event["event"] == "loss" and "training" in event["student"]]
     assert len(trained) == 4 and max(trained) < opened
+
+
+@pytest.mark.parametrize(
+    ("set_to", "labels", "used"),
+    [(None, ("a", "b"), SMOOTHING), (None, (), 0.0), (0.0, ("a", "b"), 0.0), (0.2, (), 0.2)],
+)
+def test_targets_are_smoothed_where_labels_are_fixed_unless_it_is_set(
+    set_to: float | None, labels: tuple[str, ...], used: float
+) -> None:
+    settings = RunSettings(evals="evals.yaml", train=TrainSettings(smoothing=set_to))
+    crew: Any = SimpleNamespace(settings=settings, evals=SimpleNamespace(labels=labels))
+    assert training_settings(crew)["smoothing"] == used
+
+
+def test_what_a_training_is_told_is_settled(tmp_path: Path) -> None:
+    told: list[dict[str, Any]] = []
+
+    def trained(ask: Any, examples: Any, settings: dict[str, Any], seed: int, out: Path, on: Any, start: Any) -> Any:
+        told.append(settings)
+        return {"dropped_too_long": 0}
+
+    student = SimpleNamespace(train=trained, start=lambda: {"machine": {}})
+    evals = load_evals(ERRANDS, False)
+    crew = Crew(
+        RunSettings(evals=str(ERRANDS)), evals, RunFolder(tmp_path), student, lambda: None, lambda *_, **__: None
+    )  # type: ignore[arg-type]
+    fit(crew, State(), "seed-only", [example(one) for one in evals.seeds], tmp_path / "adapter")
+    assert [one["smoothing"] for one in told] == [SMOOTHING]
+    evals.close()

@@ -171,6 +171,20 @@ def test_the_loss_counts_the_answer_and_the_end_token_only(tiny: Student) -> Non
     assert first[0] == pytest.approx(expected / one.answer_length, abs=1e-5)
 
 
+def test_smoothing_spreads_a_share_of_each_target_over_the_vocabulary(tiny: Student) -> None:
+    tiny.reset(1)
+    (one,), _ = encode(tiny.tokenizer, ASK, EXAMPLES[:1], 1024)
+    with torch.no_grad():
+        logits = tiny.causal(input_ids=torch.tensor([one.ids])).logits[0].log_softmax(-1)
+    spots = range(len(one.ids) - one.answer_length, len(one.ids))
+    expected = -sum(0.8 * float(logits[at - 1, one.ids[at]]) + 0.2 * float(logits[at - 1].mean()) for at in spots)
+    first: list[float] = []
+    smoothed = SETTINGS.model_copy(update={"smoothing": 0.2})
+    train(tiny, ASK, EXAMPLES[:1], smoothed, 1, lambda step, steps, loss, speed: first.append(loss))
+    assert first[0] == pytest.approx(expected / one.answer_length, abs=1e-5)
+    assert first[0] != pytest.approx(fit(tiny)[1][0], abs=1e-2)
+
+
 def test_padding_changes_no_loss(tiny: Student) -> None:
     """A short and a long item in one batch: the mean over their answer tokens, as if each had been alone."""
     short, long = EXAMPLES[4], EXAMPLES[5]
@@ -596,12 +610,14 @@ def test_where_memory_did_not_suffice_it_is_told_and_a_resumed_training_computes
     assert same(tiny.state(), expected) and len(notes) == 1
 
 
-def test_training_stops_when_the_watched_loss_falls_no_more(tiny: Student) -> None:
+@pytest.mark.parametrize("smoothing", [None, 0.3])
+def test_training_stops_when_the_watched_loss_falls_no_more(tiny: Student, smoothing: float | None) -> None:
     lessons = [Example(prompt=f"thing {at}", answer="grocer", real=False) for at in range(20)]
     learned, watched = split_off([*EXAMPLES, *EXAMPLES, *lessons], 0.5, 1)
     assert len(watched) == 4 and all(one.real for one in watched)
     assert not {one.prompt for one in watched} & {one.prompt for one in learned}
     settings = SETTINGS.model_copy(update={"hold_out": 0.5, "patience": 1, "epochs": 40, "learning_rate": 0.1})
+    settings = settings.model_copy(update={"smoothing": smoothing})  # what is watched is the plain loss all the same
     result = train(tiny, ASK, [*EXAMPLES, *lessons], settings, 1, lambda *_: None)
     assert result.watched == 4 and result.watched_loss is not None
     assert result.steps < 40 * 8 and result.kept_step is not None

@@ -30,8 +30,11 @@ class GenerateSettings(Record):
     """Real items shown in one request."""
     other_side: float = Field(default=0.34, ge=0, le=1)
     """With fixed labels: the share of a confusion's lessons whose answer is the label the student said instead."""
+    spread: float = Field(default=0.5, ge=0, le=1)
+    """With fixed labels: the share of a round's lessons that is aimed at nothing, from seeds as they come and of every label its share of
+    them. Labels that hear of lessons for others only are answered less and less (docs/evidence.md)."""
     explore: float = Field(default=0.2, ge=0, le=1)
-    """The share of a round's lessons that is spread evenly over the weaknesses; the rest goes by expected gain."""
+    """The share of the aimed lessons that is spread evenly over the weaknesses; the rest goes by expected gain."""
     taxonomy: str = ""
     """For the strategy `taxonomy`: the folder of an InstructLab taxonomy, with its `qna.yaml` files as they are."""
     error_answer: Literal["correction", "kind"] = "correction"

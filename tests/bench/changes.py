@@ -12,7 +12,8 @@ recipe is chosen by must not be what it is judged by. Changes of what is taught 
 - not aimed: as many untargeted lessons, the same curation;
 - half aimed: every second lesson of ours and every second one of those;
 - the paper's prompt: on the same failures, unchecked;
-- twice the steps, half the rate, more real: `train.min_steps` 120, `train.learning_rate` 0.002, `curate.real_share` 0.7.
+- half the steps, twice the rate, not smoothed, a third of the layers, more real: `train.min_steps` 60, `train.learning_rate` 0.004,
+  `train.smoothing` 0, `student.lora.layers` 0.34, `curate.real_share` 0.7.
 
     python tests/bench/changes.py --tasks trec,snips --draws 1,2 [--data FOLDER] [--place FOLDER] [--trainings N] [--items N]
         [--only NAME,NAME]
@@ -29,7 +30,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import groupby, product
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,10 @@ def changes_of(cell: Cell) -> list[Change]:
         Change("half as many", lessons[::2]),
         Change("two a failure", tuple(at_most(lessons, 2))),
         *(Change(name, found) for name, found in others(cell, lessons)),
-        Change("twice the steps", lessons, (("train", "min_steps", 120),)),
-        Change("half the rate", lessons, (("train", "learning_rate", 0.002),)),
+        Change("half the steps", lessons, (("train", "min_steps", 60),)),
+        Change("twice the rate", lessons, (("train", "learning_rate", 0.004),)),
+        Change("not smoothed", lessons, (("train", "smoothing", 0.0),)),
+        Change("a third of the layers", lessons, (("student", "lora", {"layers": 0.34}),)),
         Change("more real", lessons, (("curate", "real_share", 0.7),)),
     ]
 
@@ -121,14 +124,17 @@ def measured(cell: Cell, trainings: int, count: int, names: Sequence[str]) -> di
         )
     changes = [one for one in every if not names or one.name in names]
     items, evals, found = cell.further(count), cell.opened(), dict[str, list[float]]()
-    with crew_of(cell.folder / "changes", settings_of(cell, changes[0]), evals) as crew:
-        for luck, change in product(range(trainings), changes):
-            here = replace(crew, settings=settings_of(cell, change))
-            lessons = [Lesson.model_validate(one.model_dump()) for one in change.lessons]
-            attempts = attempts_of(here, change.folder, evals.seeds, lessons, items, "select", luck)
-            found.setdefault(change.name, []).append(sum(one.right for one in attempts) / len(attempts))
-            print(json.dumps({"bench": "changes", "task": cell.task, "draw": cell.draw, "training": luck + 1, "change": change.name,
-                              "lessons": len(lessons), "right": gain.points(found[change.name][-1])}), flush=True)  # fmt: skip
+    for lora, alike in groupby(changes, lambda one: settings_of(cell, one).student.lora):
+        same, settings = [*alike], settings_of(cell, changes[0])
+        settings = settings.model_copy(update={"student": settings.student.model_copy(update={"lora": lora})})
+        with crew_of(cell.folder / "changes", settings, evals) as crew:
+            for luck, change in product(range(trainings), same):
+                here = replace(crew, settings=settings_of(cell, change))
+                lessons = [Lesson.model_validate(one.model_dump()) for one in change.lessons]
+                attempts = attempts_of(here, change.folder, evals.seeds, lessons, items, "select", luck)
+                found.setdefault(change.name, []).append(sum(one.right for one in attempts) / len(attempts))
+                print(json.dumps({"bench": "changes", "task": cell.task, "draw": cell.draw, "training": luck + 1, "change": change.name,
+                                  "lessons": len(lessons), "right": gain.points(found[change.name][-1])}), flush=True)  # fmt: skip
     evals.close()
     return found
 

@@ -61,15 +61,15 @@ SETTINGS: dict[str, Any] = {"mode": "select", "stop": {"keep": "last", "rounds":
 cost as much as writing half of them."""
 PAPER: dict[str, Any] = {
     "mine": {"how": "resubstitution"}, "curate": {"verify": False, "duplicate": 0.95, "meaning": None, "balance": 1000},
-    "generate": {"mix": {"paper": 1.0}, "lessons": 10_000, "per_failure": 1, "explore": 0},
+    "generate": {"mix": {"paper": 1.0}, "lessons": 10_000, "per_failure": 1, "explore": 0, "spread": 0},
 }  # fmt: skip
 """The paper's data under our training."""
-PROMPT: dict[str, Any] = {"curate": PAPER["curate"], "generate": {"mix": {"paper": 1.0}}}
+PROMPT: dict[str, Any] = {"curate": PAPER["curate"], "generate": {"mix": {"paper": 1.0}, "spread": 0}}
 """The paper's prompt where its mining finds nothing to write about: on our failures, and no fewer lessons than ours."""
 ARMS = ("seeds", "paper", "prompt", "untargeted", "number", "ours", "real")
 CONTROLS = {"seeds": STEPS, "untargeted": SPEND, "number": NUMBER}
 """Arms that ours trains beside its own students, by the names it lists them under."""
-CODE = 2
+CODE = 3
 """Raised when the program writes or checks lessons in another way under the same settings and prompts."""
 RESULTS = Path(__file__).parents[2] / "docs" / "evidence" / "gain"
 """Where the results of finished draws are kept."""
