@@ -9,7 +9,7 @@ QLoRA: the base in 4 bits learns, and its adapter is merged into the base as it 
 loaded by itself, is asked what both others were asked. Prints one JSON line with the card's name and one sentence for each; where
 there is no GPU, that nothing was run.
 
-    python tests/bench/gpu.py [MODEL]     a folder or hub id, else the built-in student; not yet run anywhere
+    python tests/bench/gpu.py [MODEL]     a folder or hub id, else the built-in student; what one H100 gave: docs/performance.md
 """
 
 from __future__ import annotations
