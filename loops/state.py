@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-GRAPH_VERSION = 3
+GRAPH_VERSION = 4
 """Raised whenever nodes, their order or the state change: an older run is refused instead of silently 'finished'."""
 
 
