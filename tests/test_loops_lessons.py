@@ -6,13 +6,14 @@ With a real run folder, a real ledger and the scripted teacher; no student.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from dry_run import command_line, events, table_student, words
+from dry_run import ERRANDS, command_line, events, table_student, words
 
 from loops.crew import Crew
 from loops.folds import ALL, Ground
@@ -22,7 +23,7 @@ from loops.run_folder import RunFolder
 from loops.settings import RunSettings
 from loops.state import State
 from loops.unfinished import remedies, tokens_needed
-from student.evals.load import EvalSet
+from student.evals.load import EvalSet, load_evals
 from student.evals.spec import EvalSpec
 from student.held_out import HeldOut
 from student.records import (
@@ -36,8 +37,8 @@ from student.records import (
     read_records,
     write_records,
 )
-from teacher.client import Client
 from teacher.aimless import NAME
+from teacher.client import Client
 from teacher.errors import BudgetSpent
 from teacher.ledger import Budget, Ledger
 from teacher.requests import Reply, Request
@@ -277,3 +278,44 @@ def test_a_dry_run_with_a_mix_goes_through_and_says_what_it_gave_to_what(tmp_pat
     assert [one["name"] for one in events(folder) if one["event"] == "weakness" and one["round"] == 1] == [
         one.name for one in weak
     ]
+
+
+@pytest.mark.parametrize("mode", ["select", "cross-fit"])
+def test_half_of_a_round_is_of_every_label_by_its_share_and_filed_under_no_failure(
+    mode: str, tmp_path: Path, own_cache: Path
+) -> None:
+    with table_student():
+        code = command_line(
+            words("run", "--ui", "quiet", "--name", "half", runs=tmp_path, mode=mode, generate__lessons="40",
+                  curate__verify="false")
+        )  # fmt: skip
+    assert code == 0
+    folder = tmp_path / "half-1"
+    weak = read_records(folder / "rounds/001/weaknesses.jsonl", Weakness)
+    made = read_records(folder / "rounds/001/candidates.jsonl", Candidate)
+    unaimed = [one for one in weak if not one.failures]
+    assert sum(one.lessons for one in weak) == 40 and sum(one.lessons for one in unaimed) == 20
+    seeds = {one.id: one for one in load_evals(ERRANDS, False, cross_fit=mode == "cross-fit").seeds}
+    folds = (
+        json.loads((folder / "splits.json").read_text())["folds"] if mode == "cross-fit" else dict.fromkeys(seeds, 1)
+    )
+    assert len(unaimed) == len(set(folds.values()))
+    for one in unaimed:
+        here = [each for each in made if each.weakness_id == one.id]
+        (fold,) = {folds[each.parent_id] for each in here}
+        labels = Counter(seed.answer for name, seed in seeds.items() if folds[name] == fold)
+        assert len(here) == one.lessons and {each.round for each in here} == {1}
+        for label, count in Counter(each.answer for each in here).items():
+            assert abs(count - one.lessons * labels[label] / labels.total()) < 1
+    aimed = {each.parent_id for each in made} - {
+        each.parent_id for each in made if each.weakness_id in {w.id for w in unaimed}
+    }
+    failed = {one.seed.id for each in weak for one in each.failures}
+    assert aimed <= failed
+
+
+def test_all_lessons_are_aimed_where_answers_are_written_and_where_it_is_set(crew_of: MakeCrew, tmp_path: Path) -> None:
+    assert all(one.failures for one in weaknesses_of(crew_of(), ROUND, FAILURES))
+    with table_student():
+        assert command_line(words("run", "--ui", "quiet", "--name", "all", runs=tmp_path, generate__spread="0")) == 0
+    assert all(one.failures for one in read_records(tmp_path / "all-1/rounds/001/weaknesses.jsonl", Weakness))
