@@ -22,7 +22,7 @@ from typing import Any
 from loops.claims import control_sentence, gain_over_seeds
 from loops.crew import Crew
 from loops.learning import Exam, begun_from, examined, example, fit, lessons_until, round_file, rounds_to, training_list
-from loops.retraining import Pair, best_attempts, seed_only_adapter
+from loops.retraining import EQUAL_STEPS, Pair, best_attempts, seed_only_adapter, seed_only_attempts
 from loops.run_folder import content_hash, digest
 from loops.state import State
 from loops.stats import compare
@@ -35,7 +35,7 @@ Update = dict[str, Any]
 SPEND, NUMBER, STEPS = "untargeted, equal spend", "untargeted, equal number", "seeds, as many steps"
 AGAINST = {SPEND: "untargeted lessons at equal spend", NUMBER: "as many untargeted lessons",
            STEPS: "seeds alone trained for as many steps"}  # fmt: skip
-FOLDERS = {SPEND: "equal-spend", NUMBER: "equal-number", STEPS: "equal-steps"}
+FOLDERS = {SPEND: "equal-spend", NUMBER: "equal-number", STEPS: EQUAL_STEPS}
 
 
 class Size(Record):
@@ -181,7 +181,8 @@ def _students(state: State, crew: Crew, name: str, lessons: Sequence[Example], l
         examples = training_list(seeds, so_far, crew.settings.curate.real_share)
         place = adapter if number == state.best else aside if number else places[0]
         start = begun_from(crew, number, places[-1])
-        fit(_lengthened(crew, name, number), here, f"control: {name}", examples, place, luck, start)
+        # Seeds alone for as many steps are the seed-only student itself where its steps were as many.
+        fit(_lengthened(crew, name, number), here, f"control: {name}", examples, place, luck, start, like=places[0])
         places.append(place)
     return places[1:]
 
@@ -228,7 +229,8 @@ def _control(
     """One arm's part of claim.json."""
     here = state.model_copy(update={"round": state.best})
     said = [
-        examined(crew, here, Exam(f"control: {name}", "test", items, adapter.with_name(_attempts(luck)), adapter))
+        examined(crew, here, Exam(f"control: {name}", "test", items, adapter.with_name(_attempts(luck)), adapter,
+                                  like=seed_only_attempts(crew, luck)))
         for luck, adapter in enumerate(_adapters(crew, name))
     ]  # fmt: skip
     say_score(crew, here, f"control: {name}", "test", said[0])

@@ -88,11 +88,13 @@ def training_settings(crew: Crew) -> dict[str, Any]:
 
 
 def fit(
-    crew: Crew, state: State, name: str, examples: list[Example], place: Path, luck: int = 0, start: Path | None = None
-) -> None:
+    crew: Crew, state: State, name: str, examples: list[Example], place: Path, luck: int = 0, start: Path | None = None,
+    like: Path | None = None,
+) -> None:  # fmt: skip
     """Train an adapter on examples into `place`, unless it is there: from the base, or from the adapter in `start`.
 
-    Another `luck` is another training seed. Raises RunError for a `start` that is not what was made.
+    Another `luck` is another training seed. `like`: an adapter that may have been made from the very same; then it is copied. Raises
+    RunError for a `start` that is not what was made.
     """
     settings = training_settings(crew)
     seed = crew.settings.seed + LUCK * luck
@@ -114,6 +116,10 @@ def fit(
     def make() -> None:
         draft = place.with_name(f".{place.name}.draft")
         shutil.rmtree(draft, ignore_errors=True)
+        if like is not None and crew.folder.holds(like, inputs):
+            shutil.copytree(like, draft)
+            put_folder(draft, place)
+            return
         draft.mkdir(parents=True)
         result = crew.student.train(crew.evals.ask(), examples, settings, seed, draft, on, start)
         if result["dropped_too_long"]:
@@ -150,6 +156,8 @@ class Exam:
     """The fine-tuned adapter; None for the untouched base model."""
     lead: str = ""
     """Instructions and worked examples put before every question; empty for a fine-tuned student."""
+    like: Path | None = None
+    """Attempts that may be the same student's on the same items; then they are copied."""
 
 
 def examined(crew: Crew, state: State, exam: Exam) -> list[Attempt]:
@@ -164,6 +172,10 @@ def examined(crew: Crew, state: State, exam: Exam) -> list[Attempt]:
                   unit="item", note="; ".join([f"{exam.name} on {exam.split}", *filter(None, [message.get("note")])]))  # fmt: skip
 
     def make() -> None:
+        if exam.like is not None and crew.folder.holds(exam.like, inputs):
+            write_records(exam.target, read_records(exam.like, Attempt))
+            return
+
         def answer(questions: Sequence[Item | Question]) -> list[RawAnswer]:
             return crew.student.examine(ask, list(questions), exam.adapter, crew.evals.spec.max_new_tokens, on)
 

@@ -213,10 +213,10 @@ def claim(state: State, crew: Crew) -> Update:
     chosen_on = decides if crew.settings.stop.keep == "best" else None
     sentence = model_sentence(comparison, state.best, chosen_on=chosen_on)
     record: Update = {"best": state.best, **comparison.model_dump(), "sentence": sentence, "test_seen_before_by": seen}
-    if state.control:
-        record |= arms_claim(state, crew, items, again, results.get("best", seed_only))
     if again:
         record["lessons"] = lessons_claim(state, crew, items, again, (results["best"], seed_only))
+    if state.control:
+        record |= arms_claim(state, crew, items, again, results.get("best", seed_only))
     write_json(crew.folder.path / "claim" / "claim.json", record)
     crew.emit("claim", best=state.best, against="seed-only", n=comparison.n, gain=comparison.gain, low=comparison.low,
               high=comparison.high, p=comparison.p,

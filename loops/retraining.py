@@ -18,6 +18,8 @@ from loops.learning import Exam, begun_from, examined, fit, round_examples, roun
 from loops.state import State
 from student.records import Attempt, HeldOutItem
 
+EQUAL_STEPS = "equal-steps"
+"""The folder of the control arm that learns the seeds alone for as many steps; where its steps are as many it is the seed-only student."""
 Pair = tuple[Path, Path]
 """The adapters of the best round's data and of the seeds alone."""
 
@@ -36,7 +38,8 @@ def _pair(state: State, crew: Crew, luck: int) -> Pair:
         name = {0: "seed-only", state.best: "best"}.get(number, f"round-{number}")
         here, place = state.model_copy(update={"round": number}), seed_only.with_name(name)
         start = begun_from(crew, number, before)
-        fit(crew, here, f"{name}, training {luck + 1}", round_examples(crew, number), place, luck, start)
+        arm = None if number else crew.folder.path / "control" / EQUAL_STEPS / f"training-{luck + 1}"
+        fit(crew, here, f"{name}, training {luck + 1}", round_examples(crew, number), place, luck, start, like=arm)
         before = place
     return before, seed_only
 
@@ -45,6 +48,12 @@ def seed_only_adapter(crew: Crew, luck: int) -> Path:
     """The seed-only student of a training seed: that of round 0 for the first."""
     further = crew.folder.path / "claim" / f"training-{luck + 1}"
     return further / "seed-only" if luck else crew.folder.round(0) / "adapter"
+
+
+def seed_only_attempts(crew: Crew, luck: int) -> Path:
+    """Where the answers to `test` of the seed-only student of a training seed are kept."""
+    further = crew.folder.path / "claim" / f"training-{luck + 1}"
+    return (further if luck else crew.folder.path / "claim") / "attempts.seed-only.test.jsonl"
 
 
 def lessons_claim(

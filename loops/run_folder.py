@@ -152,11 +152,11 @@ def digest(value: Any) -> str:
 
 
 def content_hash(target: Path) -> str:
-    """sha256 (hex) of a file, or of the names and bytes of a folder's files."""
+    """sha256 (hex) of a file's bytes, or of the names and bytes of a folder's files; what itself is called does not count."""
     files = sorted(part for part in target.rglob("*") if part.is_file()) if target.is_dir() else [target]
     total = hashlib.sha256()
     for file in files:
-        total.update(file.relative_to(target.parent).as_posix().encode())
+        total.update(file.relative_to(target).as_posix().encode())
         with file.open("rb") as handle:
             total.update(hashlib.file_digest(handle, "sha256").digest())
     return total.hexdigest()

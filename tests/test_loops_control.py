@@ -19,9 +19,11 @@ from dry_run import bought, command_line, crash_server, events, products, table_
 
 from loops.claims import Gain, control_sentence
 from loops.control import FOLDERS, NUMBER, SPEND, STEPS, until, within
+from loops.run_folder import content_hash
 from loops.stats import Comparison
-from loops.untargeted import Written, aimless
+from loops.untargeted import Written
 from student.records import Lesson, Seed
+from teacher.aimless import aimless
 from teacher.generate import GenerateSettings
 from teacher.sheet import TaskSheet
 
@@ -275,3 +277,32 @@ def test_untargeted_lessons_are_written_as_the_runs_own_are_in_the_seeds_proport
 def test_untargeted_lessons_beside_other_strategies_have_the_plain_form() -> None:
     orders = aimless(KINDS, CLUES, GenerateSettings(lessons=48, mix={"contrast": 2, "style": 1}), 1001, 0)
     assert {order.want.strategy for order in orders} == {"untargeted"}
+
+
+def test_seeds_alone_for_as_many_steps_are_not_trained_or_asked_again_where_they_were_trained_as_long(
+    tmp_path: Path,
+) -> None:
+    """The table student makes one step, whatever it learns: where one is what is set, the arm is the seed-only student itself."""
+
+    def trained(**changes: str) -> tuple[list[str], set[str], Path]:
+        found = run_with(tmp_path / changes["train__min_steps"], "--control", stop__rounds="1", **changes)
+        made = [event["student"] for event in events(found) if event["event"] == "loss"]
+        asked = {
+            event["note"] for event in events(found)
+            if event["event"] == "verb.progress" and event["verb"] == "claim"
+        }  # fmt: skip
+        return made, asked, found
+
+    made, asked, found = trained(train__min_steps="1", train__seeds="2")
+    assert made.count(f"control: {NUMBER}") == 2 and made.count("seed-only, training 2") == 0
+    assert made.count(f"control: {STEPS}") == 1, "the second training of the seeds is made for the arm and for both"
+    assert not any(STEPS in note for note in asked)
+    for adapter, attempts, same, said in [
+        ("adapter", "attempts.test.jsonl", "rounds/000/adapter", "claim/attempts.seed-only.test.jsonl"),
+        ("training-2", "attempts.training-2.test.jsonl", "claim/training-2/seed-only", "claim/training-2/attempts.seed-only.test.jsonl"),
+    ]:  # fmt: skip
+        arm = found / "control" / FOLDERS[STEPS]
+        assert content_hash(arm / adapter) == content_hash(found / same)
+        assert (arm / attempts).read_bytes() == (found / said).read_bytes()
+    made, *_ = trained(train__min_steps="8")
+    assert made.count(f"control: {STEPS}") == 1
