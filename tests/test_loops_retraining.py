@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from dry_run import ERRANDS, command_line, table_student, words
@@ -79,11 +79,9 @@ def test_what_a_training_is_told_is_settled(tmp_path: Path) -> None:
         told.append(settings)
         return {"dropped_too_long": 0}
 
-    student = SimpleNamespace(train=trained, start=lambda: {"machine": {}})
-    evals = load_evals(ERRANDS, False)
-    crew = Crew(
-        RunSettings(evals=str(ERRANDS)), evals, RunFolder(tmp_path), student, lambda: None, lambda *_, **__: None
-    )  # type: ignore[arg-type]
+    student: Any = SimpleNamespace(train=trained, start=lambda: {"machine": {}})
+    evals, nobody = load_evals(ERRANDS, False), cast("Any", None)
+    crew = Crew(RunSettings(evals=str(ERRANDS)), evals, RunFolder(tmp_path), student, nobody, lambda *_, **__: None)
     fit(crew, State(), "seed-only", [example(one) for one in evals.seeds], tmp_path / "adapter")
     assert [one["smoothing"] for one in told] == [SMOOTHING]
     evals.close()
