@@ -10,7 +10,7 @@ import pytest
 from dry_run import TableStudent, command_line, events, words
 
 from agent import launch
-from loops.learning import example, training_list
+from loops.learning import SMOOTHING, example, training_list
 from loops.run_folder import RunFolder, digest
 from student.evals.load import load_evals
 
@@ -84,12 +84,12 @@ def test_a_fold_goes_on_from_its_own_last_student(tmp_path: Path) -> None:
 
 
 def test_from_the_base_nothing_is_gone_on_from_and_what_was_made_stays_made(tmp_path: Path) -> None:
-    """The inputs an adapter is known by are those of runs from before there was a choice."""
+    """The inputs an adapter is known by say nothing of the choice, and the smoothing as it was settled."""
     folder = run(tmp_path, train__seeds="2")
     assert BEGUN and {start for _, start in BEGUN} == {""}
     settings, _ = RunFolder(folder).load_settings()
     evals = load_evals(settings.evals, cross_fit=False)
-    train = settings.train.model_dump(exclude={"seeds"})
+    train = settings.train.model_dump(exclude={"seeds"}) | {"smoothing": SMOOTHING}
     assert train.pop("start") == "base"
     machine = {"device": "none", "dtype": "none", "threads": 1, "gflops": 0.0}
     examples = training_list([example(seed).model_dump() for seed in evals.seeds], [], settings.curate.real_share)
