@@ -51,7 +51,7 @@ def weaknesses_of(crew: Crew, state: State, failures: Sequence[Failure]) -> list
             found_on(crew, state, part, failures, past[part.number], most)
             for part, most in zip(parts, named, strict=True)
         ]
-        write_records(target, numbered(state.round, shared(crew, [one for one in found if one.weaknesses], parts)))
+        write_records(target, numbered(state.round, shared(crew, [one for one in found if one.weaknesses])))
 
     crew.folder.once(target, inputs, make)
     return read_records(target, Weakness)
@@ -80,10 +80,10 @@ def found_on(
     return Found(found, expected_gains(found, part.seeds, past), lessons_so_far(names, past))
 
 
-def shared(crew: Crew, found: Sequence[Found], parts: Sequence[Ground]) -> list[Weakness]:
+def shared(crew: Crew, found: Sequence[Found]) -> list[Weakness]:
     """The round's lessons shared out over the grounds by expected gain, and on each over its weaknesses.
 
-    With fixed labels a part of them has no aim: the last rows, one for each ground, without failures.
+    With fixed labels a part of them has no aim: the last row, without failures.
     """
     wanted = crew.settings.generate
     failures = sum(len(weakness.failures) for one in found for weakness in one.weaknesses)
@@ -97,8 +97,7 @@ def shared(crew: Crew, found: Sequence[Found], parts: Sequence[Ground]) -> list[
             one.weaknesses, one.gains, one.so_far, Terms(total, wanted.per_request, wanted.explore)
         )
     ]
-    spread = share_out([len(part.seeds) for part in parts], unaimed, least=0) if unaimed else []
-    return aimed + [Weakness(id="", name=NAME, failures=(), lessons=share) for share in spread]
+    return aimed + [Weakness(id="", name=NAME, failures=(), lessons=unaimed)] * bool(unaimed)
 
 
 def numbered(round_number: int, weaknesses: Sequence[Weakness]) -> list[Weakness]:
@@ -171,10 +170,12 @@ def candidates_of(crew: Crew, state: State, weaknesses: Sequence[Weakness]) -> N
             orders += kept_inside(part, plan_orders(sheet, here, *planned, part.seeds))
             rephrased, count = rephrased_candidates(sheet, in_full(crew, here), *planned)
             free, wanted = [*free, *rephrased], wanted + count
-    for part, one in zip(parts, unaimed, strict=bool(unaimed)):
-        planned, rephrased, count = without_aim(crew, state, part, one)
-        orders += kept_inside(part, planned)
-        free, wanted = [*free, *rephrased], wanted + count
+    for one in unaimed:
+        shares = share_out([len(part.seeds) for part in parts], one.lessons, least=0)
+        for part, lessons in zip(parts, shares, strict=True):
+            planned, rephrased, count = without_aim(crew, state, part, one.id, lessons)
+            orders += kept_inside(part, planned)
+            free, wanted = [*free, *rephrased], wanted + count
     target = round_file(crew, state.round, "candidates.jsonl")
     inputs: dict[str, Any] = {
         "orders": [one.request.model_dump() for one in orders], "filed": [_filed(one) for one in orders],
@@ -190,14 +191,15 @@ def candidates_of(crew: Crew, state: State, weaknesses: Sequence[Weakness]) -> N
 
 
 def without_aim(
-    crew: Crew, state: State, part: Ground, one: Weakness
+    crew: Crew, state: State, part: Ground, name: str, lessons: int
 ) -> tuple[list[Order], list[Candidate], int]:  # fmt: skip
-    """What a ground's lessons without aim are to be written by, what of them needs no teacher, and how many of those there should be."""
-    sheet, general = crew.sheet(), anything(part.seeds, one.lessons, state.round)
+    """The requests for a ground's lessons without aim, filed under `name`; what of them needs no teacher, and how many of these there
+    should be."""
+    sheet, general = crew.sheet(), anything(part.seeds, lessons, state.round)
     planned = (crew.settings.generate, UNAIMED + state.round, part.draw(crew.settings.seed))
-    orders = [filed_under(one.id, order) for order in plan_orders(sheet, general, *planned, part.seeds)]
+    orders = [filed_under(name, order) for order in plan_orders(sheet, general, *planned, part.seeds)]
     rephrased, count = rephrased_candidates(sheet, in_full(crew, general), *planned)
-    filed = {"weakness_id": one.id, "round": state.round}
+    filed = {"weakness_id": name, "round": state.round}
     return orders, [candidate.model_copy(update=filed) for candidate in rephrased], count
 
 

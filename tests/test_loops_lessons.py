@@ -37,7 +37,8 @@ from student.records import (
     read_records,
     write_records,
 )
-from teacher.aimless import NAME
+from teacher.aimless import NAME, anything
+from teacher.book import open_readonly
 from teacher.client import Client
 from teacher.errors import BudgetSpent
 from teacher.ledger import Budget, Ledger
@@ -299,19 +300,20 @@ def test_half_of_a_round_is_of_every_label_by_its_share_and_filed_under_no_failu
     folds = (
         json.loads((folder / "splits.json").read_text())["folds"] if mode == "cross-fit" else dict.fromkeys(seeds, 1)
     )
-    assert len(unaimed) == len(set(folds.values()))
-    for one in unaimed:
-        here = [each for each in made if each.weakness_id == one.id]
-        (fold,) = {folds[each.parent_id] for each in here}
+    (one,) = unaimed
+    here = [each for each in made if each.weakness_id == one.id]
+    assert len(here) == 20 and {each.round for each in here} == {1}
+    for fold in set(folds.values()):
         labels = Counter(seed.answer for name, seed in seeds.items() if folds[name] == fold)
-        assert len(here) == one.lessons and {each.round for each in here} == {1}
-        for label, count in Counter(each.answer for each in here).items():
-            assert abs(count - one.lessons * labels[label] / labels.total()) < 1
-    aimed = {each.parent_id for each in made} - {
-        each.parent_id for each in made if each.weakness_id in {w.id for w in unaimed}
-    }
-    failed = {one.seed.id for each in weak for one in each.failures}
-    assert aimed <= failed
+        inside = Counter(each.answer for each in here if folds[each.parent_id] == fold)
+        assert abs(inside.total() - 20 * labels.total() / len(seeds)) < 1
+        for label, count in labels.items():
+            assert abs(inside[label] - inside.total() * count / labels.total()) < 1
+    aimed = [each for each in made if each.weakness_id != one.id]
+    assert {each.parent_id for each in aimed} <= {failed.seed.id for each in weak for failed in each.failures}
+    with open_readonly(folder / "ledger.sqlite") as book:
+        drawn = [{book.entry(each.request_key).request.seed for each in group} for group in (here, aimed)]  # type: ignore[union-attr]
+    assert not drawn[0] & drawn[1], "the two parts are sampled apart"
 
 
 def test_all_lessons_are_aimed_where_answers_are_written_and_where_it_is_set(crew_of: MakeCrew, tmp_path: Path) -> None:
@@ -319,3 +321,16 @@ def test_all_lessons_are_aimed_where_answers_are_written_and_where_it_is_set(cre
     with table_student():
         assert command_line(words("run", "--ui", "quiet", "--name", "all", runs=tmp_path, generate__spread="0")) == 0
     assert all(one.failures for one in read_records(tmp_path / "all-1/rounds/001/weaknesses.jsonl", Weakness))
+
+
+def test_what_is_aimed_at_nothing_is_of_every_label_as_often_as_the_seeds() -> None:
+    seeds = [
+        Seed(id=f"{label}{at}", prompt=f"{label} {at}", answer=label)
+        for label, count in (("a", 9), ("b", 3))
+        for at in range(count)
+    ]
+    first, second = (anything(seeds, 8, number) for number in (1, 2))
+    assert [(one.id, one.lessons) for one in first] == [("a", 6), ("b", 2)]
+    assert all({failure.seed.answer for failure in one.failures} == {one.id} for one in first)
+    assert [one.seed.id for one in first[0].failures] != [one.seed.id for one in second[0].failures]
+    assert sorted(one.seed.id for one in first[0].failures) == [f"a{at}" for at in range(9)]
