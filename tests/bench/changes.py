@@ -24,22 +24,18 @@ in each draw. One training differs from the next by some three points: with few,
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, product
-from pathlib import Path
 from typing import Any
 
 import gain
 import numpy as np
 from alone import attempts_of, crew_of
-from draws import Cell, tasks_of
+from draws import Cell, arguments, cells_of
 
-from agent.builtin import cache_folder
 from loops.settings import RunSettings
 from student.records import Candidate, Lesson, Verdict, read_records
 
@@ -82,8 +78,8 @@ def changes_of(cell: Cell) -> list[Change]:
         Change("half the steps", lessons, (("train", "min_steps", 60),)),
         Change("twice the rate", lessons, (("train", "learning_rate", 0.004),)),
         Change("not smoothed", lessons, (("train", "smoothing", 0.0),)),
-        Change("a third of the layers", lessons, (("student", "lora", {"layers": 0.34}),)),
         Change("more real", lessons, (("curate", "real_share", 0.7),)),
+        Change("a third of the layers", lessons, (("student", "lora", {"layers": 0.34}),)),
     ]
 
 
@@ -141,31 +137,14 @@ def measured(cell: Cell, trainings: int, count: int, names: Sequence[str]) -> di
 
 def main() -> None:
     """Measure every change of every draw that is there, then print the table."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--tasks", default="trec,snips")
-    parser.add_argument("--draws", default="1")
-    parser.add_argument("--data", type=Path, default=os.environ.get("LLM2LLM_DATA"))
-    parser.add_argument("--place", type=Path, default=None)
-    parser.add_argument("--trainings", type=int, default=2)
-    parser.add_argument("--items", type=int, default=300)
-    parser.add_argument("--only", default="")
-    given = parser.parse_args()
-    data, place = Path(given.data) if given.data else None, given.place or cache_folder() / "bench-gain"
+    given = arguments(trainings=2, items=300).parse_args()
     names = [one for one in given.only.split(",") if one]
-    for task in tasks_of(given.tasks, data):
-        cells = [Cell(task, int(draw), place, data) for draw in given.draws.split(",")]
+    for task, group in groupby(cells_of(given), lambda cell: cell.task):
+        cells = [*group]
         ready = [cell for cell in cells if (cell.run("ours").path / "claim" / "claim.json").exists()]
         for cell in [cell for cell in cells if cell not in ready]:
-            print(
-                json.dumps(
-                    {
-                        "bench": "changes",
-                        "task": task,
-                        "draw": cell.draw,
-                        "left_out": "gain.py has not finished it here",
-                    }
-                )
-            )
+            left = {"task": task, "draw": cell.draw, "left_out": "gain.py has not finished it here"}
+            print(json.dumps({"bench": "changes", **left}))
         found = [measured(cell, given.trainings, given.items, names) for cell in ready]
         for name in dict.fromkeys(name for one in found for name in one):
             having = [one for one in found if name in one and "as shipped" in one]

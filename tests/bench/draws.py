@@ -5,11 +5,14 @@ Of the data only `train` is read here; `test` stays in the eval set until a stud
 
 from __future__ import annotations
 
+import argparse
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
+from agent.builtin import cache_folder
 from agent.settings import recipes
 from loops.run_folder import RunFolder
 from student.evals.load import EvalSet, load_evals
@@ -37,6 +40,26 @@ def tasks_of(text: str, data: Path | None) -> list[str]:
             if not file.exists():
                 raise SystemExit(f"--data {str(data)!r} holds no {task}/{file.name}. Name the folder that holds it.")
     return tasks
+
+
+def arguments(trainings: int, items: int) -> argparse.ArgumentParser:
+    """What the benches on training questions are told: tasks, draws, where data and runs are, how many trainings and items."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--tasks", default="trec,snips")
+    parser.add_argument("--draws", default="1")
+    parser.add_argument("--data", type=Path, default=os.environ.get("LLM2LLM_DATA"))
+    parser.add_argument("--place", type=Path, default=cache_folder() / "bench-gain")
+    parser.add_argument("--trainings", type=int, default=trainings)
+    parser.add_argument("--items", type=int, default=items)
+    parser.add_argument("--only", default="")
+    return parser
+
+
+def cells_of(given: argparse.Namespace) -> list[Cell]:
+    """The draws named, task by task. Raises SystemExit for a task that is not known or has no files."""
+    data = Path(given.data) if given.data else None
+    tasks, draws = tasks_of(given.tasks, data), [int(draw) for draw in given.draws.split(",")]
+    return [Cell(task, draw, given.place, data) for task in tasks for draw in draws]
 
 
 @dataclass(frozen=True)

@@ -14,22 +14,17 @@ alone, of what is there already. On a GPU it takes seconds a student, on one cor
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import gain
 import numpy as np
 from alone import attempts_of, crew_of
-from draws import Cell, tasks_of
+from draws import Cell, arguments, cells_of
 
-from agent.builtin import cache_folder
 from loops.settings import RunSettings
 from student.records import Attempt, read_records
 
@@ -72,11 +67,10 @@ def measured(cell: Cell, names: Sequence[str], trainings: int, count: int) -> No
     """Train and examine every student of one draw that is not there yet."""
     further, evals = cell.further(APART + count), cell.opened()
     learned = {"seeds": evals.seeds, "seeds and labels": [*evals.seeds, *further[: FURTHER[cell.task]]]}
-    for name, (what, rows) in product(names, learned.items()):
+    for name in names:
         with crew_of(cell.folder / "training" / folder_name(name), settings_of(cell, name), evals) as crew:
-            for luck in range(trainings):
-                here = replace(crew, settings=settings_of(cell, name))
-                right = share(attempts_of(here, folder_name(what), rows, [], further[APART:], "select", luck))
+            for (what, rows), luck in product(learned.items(), range(trainings)):
+                right = share(attempts_of(crew, folder_name(what), rows, [], further[APART:], "select", luck))
                 print(json.dumps({"bench": "training", "task": cell.task, "draw": cell.draw, "way": name, "learned": what,
                                   "training": luck + 1, "right": gain.points(right)}), flush=True)  # fmt: skip
     evals.close()
@@ -118,23 +112,13 @@ def rows_of(found: Mapping[Key, list[float]], task: str, what: str) -> list[dict
 
 def main() -> None:
     """Measure what is asked for, then print the tables."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--tasks", default="trec,snips")
-    parser.add_argument("--draws", default="1,2,3")
-    parser.add_argument("--data", type=Path, default=os.environ.get("LLM2LLM_DATA"))
-    parser.add_argument("--place", type=Path, default=None)
-    parser.add_argument("--trainings", type=int, default=2)
-    parser.add_argument("--items", type=int, default=220)
-    parser.add_argument("--only", default="")
+    parser = arguments(trainings=2, items=220)
     parser.add_argument("--table", action="store_true")
     given = parser.parse_args()
-    data, place = Path(given.data) if given.data else None, given.place or cache_folder() / "bench-gain"
     names = given.only.split(";") if given.only else list(WAYS)
     if unknown := set(names) - set(WAYS):
         raise SystemExit(f"--only {sorted(unknown)} is no way of training here. There are: {'; '.join(WAYS)}.")
-    cells = [
-        Cell(task, int(draw), place, data) for task in tasks_of(given.tasks, data) for draw in given.draws.split(",")
-    ]
+    cells = cells_of(given)
     for cell in () if given.table else cells:
         measured(cell, names, given.trainings, given.items)
     found = found_in(cells)
