@@ -32,6 +32,10 @@ class RunError(Exception):
     """Something is wrong with a run or its folder that a person can mend: says what, where, and what to do."""
 
 
+LATER = (("train", "smoothing"), ("generate", "spread"))
+"""Settings that came after the first runs, which did without: 0 where a config.yaml does not name them, whatever the default is now."""
+
+
 class RunFolder:
     """The paths of a run, and its lock."""
 
@@ -74,6 +78,8 @@ class RunFolder:
             raw = yaml.safe_load(self.config.read_text(encoding="utf-8"))
             version, fingerprint = raw.pop("graph_version"), raw.pop("evals_fingerprint")
             if version == GRAPH_VERSION:
+                for group, name in LATER:
+                    raw[group].setdefault(name, 0.0)
                 return RunSettings.model_validate(raw), fingerprint
         except (OSError, ValueError, AttributeError, KeyError, TypeError, yaml.YAMLError) as error:
             raise RunError(
@@ -152,11 +158,11 @@ def digest(value: Any) -> str:
 
 
 def content_hash(target: Path) -> str:
-    """sha256 (hex) of a file's bytes, or of the names and bytes of a folder's files; what itself is called does not count."""
+    """sha256 (hex) of a file, or of the names and bytes of a folder's files."""
     files = sorted(part for part in target.rglob("*") if part.is_file()) if target.is_dir() else [target]
     total = hashlib.sha256()
     for file in files:
-        total.update(file.relative_to(target).as_posix().encode())
+        total.update(file.relative_to(target.parent).as_posix().encode())
         with file.open("rb") as handle:
             total.update(hashlib.file_digest(handle, "sha256").digest())
     return total.hexdigest()

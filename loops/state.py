@@ -10,9 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-GRAPH_VERSION = 4
-"""Raised whenever nodes, their order, the state or what students are trained by change: an older run is refused instead of silently
-'finished', or finished in another way than it was begun."""
+GRAPH_VERSION = 3
+"""Raised whenever nodes, their order or the state change: an older run is refused instead of silently 'finished'."""
 
 
 class State(BaseModel):

@@ -119,6 +119,18 @@ def test_a_run_of_another_version_of_the_loop_is_refused(folder: Path, capsys: A
     assert "99" in refused(folder, capsys)
 
 
+def test_a_run_from_before_a_setting_goes_on_without_it(folder: Path) -> None:
+    """Its students were trained, and its lessons asked for, as if these were 0, whatever the default has become since."""
+    tree = yaml.safe_load((folder / "config.yaml").read_text())
+    assert "smoothing" in tree["train"] and tree["generate"].pop("spread") == 0.5
+    (folder / "config.yaml").write_text(yaml.safe_dump(tree))
+    kept, _ = RunFolder(folder).load_settings()
+    assert (kept.train.smoothing, kept.generate.spread) == (None, 0.0), "what is named stays as it is"
+    del tree["train"]["smoothing"]
+    (folder / "config.yaml").write_text(yaml.safe_dump(tree))
+    assert RunFolder(folder).load_settings()[0].train.smoothing == 0.0
+
+
 def test_a_changed_eval_set_is_refused_and_the_old_one_goes_on(tmp_path: Path, capsys: Any) -> None:
     evals = tmp_path / "evals"
     shutil.copytree(ERRANDS.parent, evals)
