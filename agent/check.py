@@ -6,7 +6,7 @@ Nothing is written into a run folder; the teacher's answers are kept in a throw-
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -24,12 +24,15 @@ from loops.settings import RunSettings
 from loops.stats import wilson
 from student.evals.load import EvalSet
 from student.grade import same_answer
+from teacher.aimless import aimless
 from teacher.curate import answer_request, asked_seeds, read_answer, shown_seeds
 from teacher.generate import check_strategies
-from teacher.requests import Reply
+from teacher.requests import Reply, Request
 
 ASKED = 24
 """Seeds the teacher is asked."""
+SAMPLE = 40
+"""Lessons for which requests are planned, to see how long these are."""
 
 
 def check_run(
@@ -72,9 +75,8 @@ def _ask(settings: RunSettings, evals: EvalSet) -> list[tuple[str, str]]:
     with ExitStack() as cleaning:
         place = Path(cleaning.enter_context(tempfile.TemporaryDirectory()))
         client = open_teacher(settings, evals, place / "ledger.sqlite", lambda *_, **__: None, cleaning, lambda: False)
-        replies = client.ask_all(
-            [answer_request(sheet, seed.prompt, seed.choices, shown=shown) for seed in seeds], round=0
-        )
+        requests = [answer_request(sheet, seed.prompt, seed.choices, shown=shown) for seed in seeds]
+        replies = client.ask_all(requests, round=0)
         spent = client.ledger.totals()
     answers = [read_answer(reply) if isinstance(reply, Reply) else None for reply in replies]
     right = sum(
@@ -83,21 +85,35 @@ def _ask(settings: RunSettings, evals: EvalSet) -> list[tuple[str, str]]:
     )
     low, high = wilson(right, len(seeds))
     score = f"{right} of {len(seeds)} seeds right, {100 * right / len(seeds):.0f} % (95 % interval {100 * low:.0f} to {100 * high:.0f} %)"
-    return [("teacher's own score", score), *_estimate(settings, len(seeds), spent.seconds, spent.tokens)]
+    return [
+        ("teacher's own score", score),
+        *_estimate(settings, len(evals.seeds), len(seeds), spent.seconds, spent.tokens),
+    ]
 
 
-def _estimate(settings: RunSettings, asked: int, seconds: float, tokens: int) -> list[tuple[str, str]]:
+def _estimate(
+    settings: RunSettings, evals: EvalSet, asked: Sequence[Request], seconds: float, tokens: int
+) -> list[tuple[str, str]]:
+    """What a whole run may take of the teacher, by what these requests took; writing by requests like those of a first round."""
     rounds, lessons = settings.stop.rounds, settings.generate.lessons
+    if settings.generate.per_failure:
+        lessons = min(lessons, settings.generate.per_failure * len(evals.seeds))
     asked_for = rounds * lessons * (2 if settings.control else 1)  # control arms cost what the rounds did
-    answers = settings.teacher.check_items + asked_for
-    written = asked_for * settings.generate.tokens_per_lesson
-    per_answer = tokens / max(1, asked)
-    total = answers * per_answer + written * 2
-    minutes = (answers * seconds / max(1, asked) + written * seconds / max(1, tokens)) / 60
+    checks = settings.curate.answers if settings.curate.verify else 0
+    answers = settings.teacher.check_items + asked_for * checks
+    few = settings.generate.model_copy(update={"lessons": min(lessons, SAMPLE)})
+    orders = aimless(sheet_of(evals), evals.for_teacher, few, 1, settings.seed)
+    per_most = tokens / sum(one.most_tokens() for one in asked)  # what comes for each token that a request could take
+    per_lesson = per_most * sum(one.request.most_tokens() for one in orders) / sum(one.count for one in orders)
+    written, total = (
+        asked_for * settings.generate.tokens_per_lesson,
+        answers * tokens / len(asked) + asked_for * per_lesson,
+    )
+    minutes = total * seconds / max(1, tokens) / 60
     lines = [
         (
             "estimate",
-            f"at most about {total:,.0f} teacher tokens and {minutes:.0f} minutes of teacher time for {rounds} rounds of {lessons}"
+            f"roughly {total:,.0f} teacher tokens and {minutes:.0f} or more minutes of teacher time for {rounds} rounds of {lessons}"
             + (" and the control arms" if settings.control else ""),
         )
     ]

@@ -26,13 +26,24 @@ Set = Annotated[
 ]
 Ui = Annotated[str, typer.Option("--ui", help="auto, rich, plain, json or quiet.")]
 Runs = Annotated[Path, typer.Option("--runs", help="Where runs are kept.", envvar="LLM2LLM_RUNS")]
-Evals = Annotated[str | None, typer.Option("--evals", metavar="FILE", help="Your eval set's YAML file.")]
+Evals = Annotated[
+    str | None,
+    typer.Option(
+        "--evals",
+        metavar="EVALS",
+        help="A YAML file, plugin:NAME, file.py:function, lm-eval:TASK@FOLDER or inspect:FILE.py@TASK.",
+    ),
+]
 Student = Annotated[
     str | None, typer.Option("--student", metavar="MODEL", help="Hub id, folder, .gguf or builtin:NAME.")
 ]
 Teacher = Annotated[
     str | None,
-    typer.Option("--teacher", metavar="MODEL|URL", help="Model, .gguf, builtin:NAME, scripted, or a server's address."),
+    typer.Option(
+        "--teacher",
+        metavar="MODEL|URL",
+        help="A model at teacher.base_url, .gguf, builtin:NAME, scripted; or a server's address (then --set teacher.model=NAME).",
+    ),
 ]
 AllowCode = Annotated[
     bool, typer.Option("--allow-code", help="Let the eval set's own code run: file.py:function, lm-eval:, inspect:.")
@@ -41,7 +52,11 @@ Review = Annotated[
     bool, typer.Option("--review", help="Accept, edit or reject each lesson in the terminal before it is trained on.")
 ]
 Control = Annotated[
-    bool, typer.Option("--control", help="Also compare with untargeted lessons at equal cost, and with more training.")
+    bool,
+    typer.Option(
+        "--control",
+        help="Also compare with untargeted lessons, at equal spend and number, and with seeds trained as long.",
+    ),
 ]
 Name = Annotated[str | None, typer.Option("--name", help="What to call the run; a number is added.")]
 RUNS = Path("runs")
@@ -67,7 +82,7 @@ def fail(message: str) -> NoReturn:
 
 @app.command()
 def run(
-    recipe: Annotated[str | None, typer.Argument(help="A recipe's name (quickstart, numeric) or a config file.")] = None,
+    recipe: Annotated[str | None, typer.Argument(help="A recipe (quickstart, numeric, paper-trec and others) or a config file.")] = None,
     evals: Evals = None, student: Student = None, teacher: Teacher = None, name: Name = None,
     sets: Set = [], ui: Ui = "auto", runs: Runs = RUNS, allow_code: AllowCode = False,  # noqa: B006  typer reads it
     review: Review = False, control: Control = False,

@@ -129,17 +129,21 @@ def _tries(at: Round, seed: str) -> Iterator[Row]:
         if any(one.seed.id == seed for one in weakness.failures):
             others = plural(len(weakness.failures) - 1, "other failure")
             yield f"round {at.number}", f"{weakness.id}  {weakness.name}, with {others}"
-    for one in at.candidates:
-        if one.parent_id == seed:
-            yield "", f"{one.id[:SHORT]}  {one.strategy}  {at.fate(one)}: {one.prompt} -> {one.answer}"
-    beside = [one for one in at.candidates if one.parent_id != seed and seed in one.shown_ids]
+    own = [one for one in at.candidates if one.parent_id == seed and at.failure(one)]
+    for one in own:
+        yield "", f"{one.id[:SHORT]}  {one.strategy}  {at.fate(one)}: {one.prompt} -> {one.answer}"
+    beside = [one for one in at.candidates if one not in own and seed in (one.parent_id, *one.shown_ids)]
     if beside:
         taken = sum(one.id in at.lessons for one in beside)
         yield "", f"also shown in the prompts of {plural(len(beside), 'other candidate')}, {taken} of them accepted"
 
 
 def _flip(trail: Trail, seed: str) -> str:
-    taught = [at.number for at in trail.rounds if any(one.parent_id == seed for one in at.lessons.values())]
+    taught = [
+        at.number
+        for at in trail.rounds
+        if any(one.parent_id == seed and at.failure(one) for one in at.lessons.values())
+    ]
     failed = [at.number for at in trail.rounds if seed in at.mined and not at.mined[seed].right]
     since = taught[0] if taught else min(failed, default=0)
     tried = f"lessons for it from round {since} on" if taught else "no lesson for it was accepted"

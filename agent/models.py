@@ -57,6 +57,11 @@ def check_models(settings: RunSettings) -> None:
         return
     if teacher.base_url:
         checked_address(teacher.base_url)
+        if teacher.model.startswith("builtin:"):
+            raise SettingsError(
+                f"teacher.base_url={teacher.base_url!r} is a server, and teacher.model={teacher.model!r} a model of this program. "
+                "Say which of the server's models is to teach: --set teacher.model=NAME."
+            )
     elif teacher.model != "scripted" and not (teacher.model.startswith("builtin:") or teacher.model.endswith(".gguf")):
         raise SettingsError(
             f"teacher.model={teacher.model!r} needs a server: set teacher.base_url to an OpenAI-compatible address, or "

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from loops.affording import UNWRITTEN
 from loops.crew import Crew
 from loops.decide import StopReason
 from loops.folds import Ground, ground_of, grounds, models_for
@@ -154,13 +155,13 @@ def keep(
 ) -> Update:  # fmt: skip
     """Write the round's lessons down, say what became of every candidate, and end the loop where nothing is left.
 
-    Where the budget did not allow to check all, the loop ends with the student of these lessons.
+    Where the budget did not allow to write or check all, the loop ends with the student of these lessons.
     """
     target, lessons = round_file(crew, state.round, "lessons.jsonl"), lessons_of(candidates, verdicts, edits)
     made_from = {"verdicts": [one.model_dump() for one in verdicts], "lessons": [one.model_dump() for one in lessons]}
     crew.folder.once(target, made_from, lambda: write_records(target, lessons))
     accepted = tell_verdicts(crew, state.round, [*candidates, *lessons], verdicts)
-    short = any(one.reason == NOT_CHECKED for one in verdicts)
+    short = any(one.reason == NOT_CHECKED for one in verdicts) or round_file(crew, state.round, UNWRITTEN).exists()
     if accepted:
         tell_diversity(crew, state, lessons)
         return {"accepted": accepted, "reviewing": False, **({"stop": StopReason.BUDGET.value} if short else {})}

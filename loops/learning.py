@@ -84,7 +84,8 @@ def training_settings(crew: Crew) -> dict[str, Any]:
     """How one student is trained, with nothing left to be chosen by the task."""
     train = crew.settings.train
     smoothing = (SMOOTHING if crew.evals.labels else 0.0) if train.smoothing is None else train.smoothing
-    return {**train.model_dump(exclude={"seeds", "start"}), "smoothing": smoothing}
+    # Without it as before there was any: what an older run made is still what it would make.
+    return train.model_dump(exclude={"seeds", "start", "smoothing"}) | ({"smoothing": smoothing} if smoothing else {})
 
 
 def fit(

@@ -12,20 +12,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from loops.affording import UNWRITTEN, affordable
 from loops.crew import Crew
 from loops.crossfit import mined_file
 from loops.folds import Ground, grounds, home
 from loops.learning import round_file
 from loops.run_folder import digest
 from loops.state import State
+from loops.teaching import larger_budget
 from loops.telling import counting
-from student.records import Attempt, Candidate, Failure, Weakness, read_records, write_records
+from student.records import Attempt, Candidate, Failure, Weakness, read_records, write_json, write_records
 from teacher.aimless import NAME, anything, filed_under
 from teacher.diagnose import find_weaknesses
 from teacher.errors import BudgetSpent
 from teacher.generate import Order, plan_orders, read_candidates, rephrased_candidates
 from teacher.naming import BATCH, Name, chosen, joined, merged, name_requests, read_names
-from teacher.requests import Answer, Reply
+from teacher.requests import UNAFFORDED, Answer, Reply
 from teacher.shares import Past, Terms, expected_gains, give_lessons, lessons_so_far, share_out
 from teacher.strategies.order import STAND_IN
 
@@ -195,7 +197,8 @@ def without_aim(
 ) -> tuple[list[Order], list[Candidate], int]:  # fmt: skip
     """The requests for a ground's lessons without aim, filed under `name`; what of them needs no teacher, and how many of these there
     should be."""
-    sheet, general = crew.sheet(), anything(part.seeds, lessons, state.round)
+    turn = state.round if not part.is_fold else (state.round - 1) * crew.settings.mine.folds + part.number
+    sheet, general = crew.sheet(), anything(part.seeds, lessons, turn)
     planned = (crew.settings.generate, UNAIMED + state.round, part.draw(crew.settings.seed))
     orders = [filed_under(name, order) for order in plan_orders(sheet, general, *planned, part.seeds)]
     rephrased, count = rephrased_candidates(sheet, in_full(crew, general), *planned)
@@ -238,18 +241,22 @@ def _filed(order: Order) -> list[Any]:
 def ask_for(crew: Crew, state: State, orders: Sequence[Order], within_budget: bool = False) -> list[Candidate]:
     """The candidates of all replies, in the order asked for; what replies did not hold is counted.
 
-    `within_budget`: what the budget does not allow is not asked for. Without it, and where it allows nothing, BudgetSpent is raised.
+    `within_budget`: what the budget does not allow to be written and checked is not asked for. Without it, and where it allows nothing,
+    BudgetSpent is raised.
     """
     if not orders:
         return []
     client, asked = crew.teacher(), sum(order.count for order in orders)
     progress = counting(crew, state.round, "generate", asked, "lesson")
-    replies = client.ask_all(
-        [order.request for order in orders],
-        round=state.round,
-        on_done=lambda at, _: progress(orders[at].count),
-        within_budget=within_budget,
-    )
+
+    def ask(some: Sequence[Order]) -> list[Answer]:
+        """Some of the orders' answers, in order."""
+        return client.ask_all(
+            [order.request for order in some], round=state.round, on_done=lambda at, _: progress(some[at].count),
+            within_budget=within_budget,
+        )  # fmt: skip
+
+    replies = affordable(crew, orders, ask) if within_budget else ask(orders)
     candidates: list[Candidate] = []
     lost = Counter[str]()
     for order, reply in zip(orders, replies, strict=True):
@@ -260,6 +267,10 @@ def ask_for(crew: Crew, state: State, orders: Sequence[Order], within_budget: bo
             lost[why] += order.count - len(found)
         else:
             lost[reply.reason] += order.count
+    if unwritten := lost.pop(UNAFFORDED, 0):
+        write_json(round_file(crew, state.round, UNWRITTEN), {"lessons": unwritten})
+        text = f"the budget ends here: {unwritten} of {asked} lessons were not asked for, since they could not have been checked"
+        crew.emit("note", text=f"{text}. {larger_budget(crew)}")
     if +lost:
         reasons = ", ".join(f"{count} {why}" for why, count in sorted((+lost).items()))
         crew.emit("note", text=f"{lost.total()} of {asked} lessons asked for did not come: {reasons}")

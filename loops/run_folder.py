@@ -32,8 +32,9 @@ class RunError(Exception):
     """Something is wrong with a run or its folder that a person can mend: says what, where, and what to do."""
 
 
-LATER = (("train", "smoothing"), ("generate", "spread"))
-"""Settings that came after the first runs, which did without: 0 where a config.yaml does not name them, whatever the default is now."""
+LATER = (("train", "smoothing", 0.0), ("generate", "spread", 0.0), ("curate", "shown", 0), ("curate", "meaning", None))
+"""Settings that came after the first runs, and what stands for going without: that is meant where a config.yaml does not name them,
+whatever the default is now."""
 
 
 class RunFolder:
@@ -78,8 +79,8 @@ class RunFolder:
             raw = yaml.safe_load(self.config.read_text(encoding="utf-8"))
             version, fingerprint = raw.pop("graph_version"), raw.pop("evals_fingerprint")
             if version == GRAPH_VERSION:
-                for group, name in LATER:
-                    raw[group].setdefault(name, 0.0)
+                for group, name, without in LATER:
+                    raw[group].setdefault(name, without)
                 return RunSettings.model_validate(raw), fingerprint
         except (OSError, ValueError, AttributeError, KeyError, TypeError, yaml.YAMLError) as error:
             raise RunError(

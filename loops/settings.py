@@ -21,7 +21,7 @@ class StudentSettings(Record):
 
     model: str = "builtin:smollm2-135m-instruct"
     """A hub id, a local folder, a .gguf file, or a built-in: builtin:smollm2-135m-instruct, builtin:tiny."""
-    lora: Lora = Lora(layers=0.5)
+    lora: Lora = Lora()
     """The adapter's shape."""
     shots: int = Field(default=8, ge=0)
     """Worked examples shown to the untouched student in its few-shot examination; 0 for none, and so no such examination."""

@@ -33,8 +33,8 @@ class Lora(Record):
     """The update is scaled by alpha / rank."""
     rslora: bool = False
     """Scale by alpha / sqrt(rank) instead, which keeps large ranks learning (arXiv 2312.03732)."""
-    layers: float = Field(default=1.0, gt=0, le=1)
-    """The share of the decoder layers that get an adapter, counted from the top. Below 1 the frozen lower layers are
+    layers: float = Field(default=0.5, gt=0, le=1)
+    """The share of the decoder layers that are trained, counted from the top. Below 1 the frozen lower layers are
     computed once per item instead of once per epoch."""
 
 

@@ -29,7 +29,7 @@ class Steps:
         """Tokens of one part; halved where memory does not suffice, which `student.train` tells and keeps."""
 
     def gradient(self, rows: Sequence[int], labels: int) -> float:
-        """Leave this step's gradient on the adapter; returns the loss's share of these rows.
+        """Leave this step's gradient on the adapter; returns these rows' share of the loss, without smoothing.
 
         `labels`: answer tokens of the whole step, of which these rows may be a part.
         """
@@ -44,25 +44,28 @@ class Steps:
     def _gradient(self, rows: Sequence[int], labels: int) -> float:
         total = 0.0
         for part in by_tokens(rows, self.encoded, self.tokens_at_once):
-            loss = self._loss(part, self.smoothing) / labels
-            loss.backward()
-            total += float(loss.detach())
+            said = self._answers(part)
+            learned = functional.cross_entropy(*said, reduction="sum", label_smoothing=self.smoothing) / labels
+            learned.backward()
+            with torch.no_grad():
+                plain = functional.cross_entropy(*said, reduction="sum") / labels if self.smoothing else learned
+            total += float(plain.detach())
         return total
 
     @torch.no_grad()
     def loss(self, rows: Sequence[int]) -> float:
         """Mean loss per answer token of these rows, in nats, without learning and without smoothing."""
         parts = by_tokens(rows, self.encoded, self.tokens_at_once)
-        return sum(float(self._loss(part)) for part in parts) / sum(self.encoded[row].answer_length for row in rows)
+        said = [functional.cross_entropy(*self._answers(part), reduction="sum") for part in parts]
+        return sum(map(float, said)) / sum(self.encoded[row].answer_length for row in rows)
 
-    def _loss(self, rows: Sequence[int], smoothing: float = 0.0) -> torch.Tensor:
-        """Summed loss of the rows' answer tokens."""
+    def _answers(self, rows: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits [answer tokens, vocabulary] where the rows' answers are said, and those answers [answer tokens]."""
         taken = [self.encoded[row] for row in rows]
         batch = self.features.batch(rows)
         hidden = self.features.runner.hidden(batch)
         spots, answers = _labels(taken, batch)
-        logits = self.student.logits(hidden[spots])
-        return functional.cross_entropy(logits, answers, reduction="sum", label_smoothing=smoothing)
+        return self.student.logits(hidden[spots]), answers
 
     def _halve(self, rows: Sequence[int]) -> bool:
         """Whether smaller parts can be tried."""

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from student.records import Failure, Seed, Weakness, text_hash
 from teacher.generate import mix_of, plan_orders
-from teacher.shares import share_out
+from teacher.shares import in_turn
 from teacher.sheet import TaskSheet
 from teacher.strategies.order import Order
 from teacher.strategies.settings import GenerateSettings
@@ -42,9 +42,13 @@ def filed_under(weakness_id: str, order: Order) -> Order:
 
 
 def anything(seeds: Sequence[Seed], lessons: int, number: int) -> list[Weakness]:
-    """For every label its seeds in random order, another for each `number`, in the place of failures, and lessons by its share of them."""
+    """For every label its seeds in random order, another for each `number`, in the place of failures, and lessons by its share of them.
+
+    Numbers count from 1, and each goes on where the one before it ended: a label too rare for a lesson this time has its turn.
+    """
     labels = Counter(seed.answer for seed in seeds)
-    shares = share_out(list(labels.values()), lessons, least=0)
+    now, before = (in_turn(list(labels.values()), lessons * times) for times in (number, number - 1))
+    shares = [one - other for one, other in zip(now, before, strict=True)]
     mixed = sorted(seeds, key=lambda seed: text_hash("untargeted", str(number), seed.id))
     return [
         Weakness(id=label, name="", lessons=share,

@@ -34,12 +34,15 @@ Same = Callable[[str, str], bool]
 def shown_seeds(sheet: TaskSheet, seeds: Sequence[Seed], each: int) -> list[Seed]:
     """The real items that are shown before every question: `each` of every label or fewer, as many of all labels as there is room for.
 
-    At least half of a label's seeds are left to be asked, but for a label's only one, which is shown. Nothing where labels are not fixed.
+    At least half of a label's seeds are left to be asked, but for a label's only one, which is shown. Nothing where labels are not fixed,
+    and nothing where fewer than half of all seeds would be left: how good the teacher is must be known.
     """
     mixed = sorted(seeds, key=lambda seed: text_hash("shown before a question", seed.id))
     pool = {label: [seed for seed in mixed if seed.answer == label] for label in sheet.labels}
     for count in range(each, 0, -1):
         chosen = [seed for own in pool.values() for seed in own[: min(count, max(len(own) // 2, 1))]]
+        if 2 * len(chosen) > len(seeds):
+            continue
         if len(chosen) <= MOST_SHOWN and sum(len(seed.prompt) for seed in chosen) <= LONGEST_SHOWN:
             return [seed for seed in mixed if seed in chosen]
     return []

@@ -100,7 +100,8 @@ class Batch:
         for place, request in enumerate(self.requests):
             key = request.key(client.backend.served_by)
             jobs.setdefault(key, _Job(request, key, [])).places.append(place)
-        for job in jobs.values():
+        # A cap may end the batch anywhere: then no weakness and no label may stand at its end alone.
+        for job in sorted(jobs.values(), key=lambda job: job.key) if self.within_budget else jobs.values():
             known = client.ledger.find(job.key)
             if known is None:
                 self.waiting.append(job)

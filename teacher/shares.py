@@ -7,6 +7,7 @@ weaknesses, since a few flips may be luck. Pure functions of plain records.
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -120,3 +121,19 @@ def share_out(gains: Sequence[float], total: int, least: int = 1) -> list[int]:
     for at in by_remainder[: total - sum(shares)]:
         shares[at] += 1
     return shares
+
+
+def in_turn(weights: Sequence[int], total: int) -> list[int]:
+    """`total` given out one by one, always to whom most is owed by weight (above 0), so that a larger total takes nothing back: by the
+    divisor method of Sainte-Laguë, which begins anew whenever all have their weight."""
+    if not weights:
+        return []
+    whole, rest = divmod(total, sum(weights))
+    given = [0] * len(weights)
+    owed = [(1 / weight, at) for at, weight in enumerate(weights)]
+    heapq.heapify(owed)
+    for _ in range(rest):
+        at = owed[0][1]
+        given[at] += 1
+        heapq.heapreplace(owed, ((2 * given[at] + 1) / weights[at], at))
+    return [whole * weight + more for weight, more in zip(weights, given, strict=True)]

@@ -110,6 +110,7 @@ def nothing_left(runs: Path) -> bool:
         (["run", *MINE, "--teacher", "no-such.gguf"], ["no-such.gguf"]),
         (["run", *MINE, "--teacher", "http://teacher.example/v1"], ["http://teacher.example/v1", "https"]),
         (["run", *MINE, "--teacher", "https://me:secret@teacher.example/v1"], ["teacher.example"]),
+        (["run", *MINE, "--teacher", "https://teacher.example/v1"], ["teacher.model=NAME"]),
         (["resume", "nothing"], ["'nothing'"]),
         (["show", "nothing"], ["'nothing'"]),
         (["check", "quikstart"], ["'quickstart'"]),
@@ -373,7 +374,7 @@ def test_check_says_what_leaves_before_it_asks(capsys: Any, refusing_server: str
 
 def _estimated(out: str) -> int:
     """Teacher tokens, as `check` estimates them."""
-    return int(out.partition("at most about ")[2].partition(" teacher tokens")[0].replace(",", ""))
+    return int(out.partition("roughly ")[2].partition(" teacher tokens")[0].replace(",", ""))
 
 
 def test_an_unknown_built_in_model_is_answered_with_those_there_are(capsys: Any) -> None:

@@ -340,6 +340,12 @@ def recount_weak(place: Path, rounds: list[Path]) -> list[dict[str, Any]]:
 def recount_flips(taught: list[Path]) -> dict[str, Any]:
     mined, last = [rights(place / "attempts.mine.jsonl") for place in taught], int(taught[-1].name)
     cases: dict[str, dict[str, Any]] = {}
+    aimed = {
+        place: {
+            (one["seed"]["id"], weak["id"]) for weak in lines(place / "weaknesses.jsonl") for one in weak["failures"]
+        }
+        for place in taught
+    }
     for place in taught:
         for weak in lines(place / "weaknesses.jsonl"):
             for one in weak["failures"]:
@@ -353,7 +359,7 @@ def recount_flips(taught: list[Path]) -> dict[str, Any]:
             for place in taught
             if int(place.name) < last
             for row in lines(place / "lessons.jsonl")
-            if row["parent_id"] == name
+            if row["parent_id"] == name and (name, row["weakness_id"]) in aimed[place]
         ]
         case["lessons"], case["lesson_count"] = [text(place, row) for place, row in own[:3]], len(own)
     again = [case for case in cases.values() if case["failed_in"] < last]

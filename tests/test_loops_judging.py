@@ -80,11 +80,11 @@ def test_what_nobody_can_be_sure_of_ends_the_loop(tmp_path: Path) -> None:
     assert events(folder)[-1]["reason"] == "no-lessons"
 
 
-def test_where_the_budget_left_lessons_unchecked_it_is_the_reason_to_end(tmp_path: Path) -> None:
+def test_where_the_budget_cut_a_round_short_it_is_the_reason_to_end(tmp_path: Path) -> None:
     teaching = sum(asked(run(tmp_path / "enough", curate__belief="1.0")).values())
     folder = run(tmp_path / "short", curate__belief="1.0", budget__requests=str(teaching - 1))
     assert rows(folder, "lessons.jsonl") == []
-    assert {"answer-doubted", "not-checked"} <= {row["reason"] for row in rows(folder, "verdicts.jsonl")}
+    assert "answer-doubted" in {row["reason"] for row in rows(folder, "verdicts.jsonl")}
     assert events(folder)[-1]["reason"] == "budget"
 
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from dry_run import ERRANDS, command_line, events, table_student
 
-from agent.settings import recipes, resolve
+from agent.settings import explained, recipes, resolve
 from loops.settings import TeacherSettings
 from student.evals.spec import read_spec
 
@@ -99,3 +99,11 @@ def test_a_model_of_our_own_is_asked_one_thing_at_a_time_unless_told_otherwise(
     said: dict[str, Any], expected: int
 ) -> None:
     assert TeacherSettings.model_validate(said).at_once == expected
+
+
+def test_what_is_said_to_be_the_default_is_what_holds_beside_other_settings_of_its_group() -> None:
+    """A group's default must not differ from the defaults of its keys: naming one key would change the others."""
+    told = {key: default for key, default, _ in explained()}
+    assert told["student.lora.layers"] == "0.5"
+    tree = resolve(None, ["student.lora.rank=64"], {"evals": "evals.yaml"})[0].student.lora
+    assert (tree.rank, tree.layers) == (64, 0.5)

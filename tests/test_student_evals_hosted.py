@@ -98,7 +98,7 @@ def both(hosted: Open, tmp_path_factory: pytest.TempPathFactory) -> Both:
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("models")
     base, tokenizer = load(TINY, CPU, folder)
-    student = Student(base, tokenizer, Lora(rank=8, alpha=16))
+    student = Student(base, tokenizer, Lora(rank=8, alpha=16, layers=1.0))
     inside, models = dict[str, Exam](), dict[str, str]()
     for task in TASKS:
         host = hosted(task if task in ("shops", "riddles", "sums") else f"kitchen:{task}")

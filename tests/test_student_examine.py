@@ -45,7 +45,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Student]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     base, tokenizer = load(TINY, CPU, tmp_path_factory.getbasetemp() / "students")
-    student = Student(base, tokenizer, Lora(rank=4, alpha=8))
+    student = Student(base, tokenizer, Lora(rank=4, alpha=8, layers=1.0))
     student.reset(1)
     yield student
     torch.set_num_threads(threads)
@@ -266,7 +266,8 @@ def test_the_students_process_tells_of_it_with_its_progress(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: Any
 ) -> None:
     desk = Desk(
-        {"source": TINY, "cache": str(tmp_path), "lora": Lora().model_dump(), "machine": CPU.model_dump()}, Team()
+        {"source": TINY, "cache": str(tmp_path), "lora": Lora(layers=1.0).model_dump(), "machine": CPU.model_dump()},
+        Team(),
     )
     told: list[dict[str, Any]] = []
     job = {
@@ -336,7 +337,7 @@ def sliding(tiny: Student) -> Student:
         num_key_value_heads=1, sliding_window=8, eos_token_id=0, bos_token_id=0, pad_token_id=0, initializer_range=0.4,
     )  # fmt: skip
     model: Any = MistralForCausalLM._from_config(shape, attn_implementation="eager")
-    return Student(model.eval(), tiny.tokenizer, Lora(rank=2))
+    return Student(model.eval(), tiny.tokenizer, Lora(rank=2, layers=1.0))
 
 
 def test_a_sliding_window_is_kept_to(sliding: Student) -> None:
@@ -363,7 +364,7 @@ def test_a_model_that_computes_its_attention_by_itself_is_found_out(
 ) -> None:
     base, tokenizer = load(TINY, CPU, tmp_path_factory.getbasetemp() / "students")
     attends_by_itself(base)
-    own = Student(base, tokenizer, Lora(rank=2))
+    own = Student(base, tokenizer, Lora(rank=2, layers=1.0))
     assert not reads_like_the_model(own, [1, 2, 3], 8)
     (written,) = write_answers(own, asked(LEAD), open_questions(["a kite"]), 6, lambda *_: None)
     assert written == generated(own, asked(LEAD), "a kite", 6)

@@ -29,7 +29,12 @@ OPEN: list[Any] = [Question(prompt=one.prompt) for one in EXAMPLES[:3]]
 
 def worked(place: Path, cache: Path, launch: Launch) -> tuple[list[float], list[Any], list[Any], list[Any]]:
     """Losses of a training, then the answers of the trained student and of the untouched one."""
-    load = {"source": "builtin:tiny", "cache": str(cache), "lora": Lora(rank=4).model_dump(), "machine": MACHINE}
+    load = {
+        "source": "builtin:tiny",
+        "cache": str(cache),
+        "lora": Lora(rank=4, layers=1.0).model_dump(),
+        "machine": MACHINE,
+    }
     place.mkdir()
     worker = StudentWorker(load, place / "log", lambda: False, launch)
     losses: list[float] = []
@@ -69,7 +74,7 @@ def test_a_whole_run_in_two_processes_has_the_losses_of_one(tmp_path: Path) -> N
 
 
 def test_what_one_process_cannot_do_none_does_and_all_live_on(tmp_path: Path) -> None:
-    load = {"source": "builtin:tiny", "cache": str(tmp_path), "lora": Lora().model_dump(), "machine": MACHINE}
+    load = {"source": "builtin:tiny", "cache": str(tmp_path), "lora": Lora(layers=1.0).model_dump(), "machine": MACHINE}
     worker = StudentWorker(load, tmp_path / "log", lambda: False, Launch(launcher="accelerate", processes=2))
     try:
         settings = TrainSettings(max_tokens=2).model_dump(exclude={"seeds"})
@@ -84,7 +89,7 @@ def test_all_processes_end_when_the_first_is_killed(tmp_path: Path, monkeypatch:
     mark = f"launched-{os.getpid()}"
     for name, value in environment(tmp_path, mark).items():
         monkeypatch.setenv(name, value)
-    load = {"source": "builtin:tiny", "cache": str(tmp_path), "lora": Lora().model_dump(), "machine": MACHINE}
+    load = {"source": "builtin:tiny", "cache": str(tmp_path), "lora": Lora(layers=1.0).model_dump(), "machine": MACHINE}
     worker = StudentWorker(load, tmp_path / "log", lambda: False, Launch(launcher="accelerate", processes=2))
     worker.start()
     members = wait_until(lambda: _members(mark), "two processes")

@@ -145,7 +145,7 @@ def test_another_kind_of_decoder_will_do(tiny: Student) -> None:
     shape = GPTNeoXConfig(vocab_size=len(tiny.tokenizer), hidden_size=32, num_hidden_layers=4, num_attention_heads=2,
                           intermediate_size=64, bos_token_id=0, eos_token_id=0)  # fmt: skip
     model: Any = GPTNeoXForCausalLM._from_config(shape, attn_implementation="eager")
-    student = student_of(model.eval(), tiny.tokenizer, Lora(rank=2))
+    student = student_of(model.eval(), tiny.tokenizer, Lora(rank=2, layers=1.0))
     with torch.no_grad():
         ids = torch.tensor([meaning._row(tiny.tokenizer, TEXTS[0])])
         middle = model.gpt_neox(input_ids=ids, output_hidden_states=True).hidden_states[1][0]
@@ -153,7 +153,12 @@ def test_another_kind_of_decoder_will_do(tiny: Student) -> None:
 
 
 def test_the_students_process_says_the_same(tiny: Student, tmp_path: Path) -> None:
-    load_as = {"source": TINY, "cache": str(tmp_path), "lora": Lora(rank=4).model_dump(), "machine": CPU.model_dump()}
+    load_as = {
+        "source": TINY,
+        "cache": str(tmp_path),
+        "lora": Lora(rank=4, layers=1.0).model_dump(),
+        "machine": CPU.model_dump(),
+    }
     worker, told = StudentWorker(load_as, tmp_path / "log", lambda: False), list[dict[str, Any]]()
     try:
         found = worker.embed(TEXTS, TEXTS, told.append)

@@ -22,7 +22,7 @@ from student.writing import write_answers
 
 CPU = Machine(device="cpu", dtype="float32", threads=1, gflops=0.0)
 ASK = Ask(frame="Errand: {question}\nShop:")
-SHAPE = Lora(rank=4, alpha=8)
+SHAPE = Lora(rank=4, alpha=8, layers=1.0)
 QUESTIONS = [
     Question(prompt=prompt, choices=("grocer", "hardware", "chemist")) for prompt in ("a hinge", "six eggs", "soap")
 ]

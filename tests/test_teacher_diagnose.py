@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from student.records import Attempt, Failure, Seed, Weakness
+from teacher.aimless import anything
 from teacher.diagnose import MOST, find_weaknesses
 from teacher.naming import (
     BATCH,
@@ -30,7 +31,7 @@ from teacher.naming import (
     typical,
 )
 from teacher.requests import Reply
-from teacher.shares import Past, Terms, expected_gains, flip_rates, give_lessons, headroom, share_out
+from teacher.shares import Past, Terms, expected_gains, flip_rates, give_lessons, headroom, in_turn, share_out
 from teacher.sheet import TaskSheet
 
 LABELS = ("printer", "hardware", "network")
@@ -237,6 +238,24 @@ def test_shares_sum_to_the_whole_and_favour_the_larger(sizes: list[int], total: 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=12), st.integers(12, 200))
 def test_rare_mistakes_get_a_lesson_while_there_are_enough(sizes: list[int], total: int) -> None:
     assert min(share_out(sizes, total)) >= 1
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=12), st.integers(0, 300), st.integers(0, 100))
+def test_in_turn_everyone_comes_to_a_share_and_nothing_is_taken_back(sizes: list[int], total: int, more: int) -> None:
+    given, later = in_turn(sizes, total), in_turn(sizes, total + more)
+    assert (sum(given), sum(later)) == (total, total + more)
+    assert all(one <= other for one, other in zip(given, later, strict=True))
+    assert in_turn(sizes, sum(sizes)) == sizes
+
+
+def test_lessons_without_aim_go_round_all_labels_before_any_has_more_than_its_share() -> None:
+    """77 labels of three seeds, 30 lessons a round: fewer than labels, so a label that got none has its turn in the next round."""
+    seeds = [Seed(id=f"{at}", prompt=f"text {at}", answer=f"label {at % 77}", skill="") for at in range(3 * 77)]
+    rounds = [{one.id: one.lessons for one in anything(seeds, 30, number)} for number in range(1, 8)]
+    assert all(sum(shares.values()) == 30 for shares in rounds)
+    for until in range(1, 8):
+        so_far = [sum(shares[label] for shares in rounds[:until]) for label in rounds[0]]
+        assert max(so_far) - min(so_far) <= 1
 
 
 def weaknesses(sizes: list[int]) -> list[Weakness]:

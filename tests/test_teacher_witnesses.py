@@ -156,6 +156,13 @@ def test_nothing_is_shown_where_labels_are_many_or_none() -> None:
     assert shown_seeds(OPEN, PLENTY, 3) == []
 
 
+def test_nothing_is_shown_where_too_few_would_be_left_to_be_asked() -> None:
+    labels = tuple(f"label {at}" for at in range(10))
+    sheet = TaskSheet(task="Sort.", noun="ticket", labels=labels)
+    assert shown_seeds(sheet, seeds(*((one, 1) for one in labels)), 3) == []
+    assert len(shown_seeds(sheet, seeds(*((one, 2) for one in labels)), 3)) == 10
+
+
 def test_what_is_shown_stands_first_with_its_answers_and_the_same_before_every_question() -> None:
     chosen = shown_seeds(SHEET, PLENTY, 1)
     one, other = (answer_request(SHEET, question, shown=chosen) for question in (QUESTION, "The wifi is slow"))

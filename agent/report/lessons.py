@@ -98,7 +98,13 @@ def _case(files: Files, number: int, failure: Failure) -> tuple[Case, bool]:
     seed, rounds = failure.seed, files.trail.looks
     last = max((at for at in rounds if seed.id in at.mined), key=lambda at: at.number, default=None)
     last_in = last.number if last else number
-    own = [(at, one) for at in rounds if at.number < last_in for one in at.lessons.values() if one.parent_id == seed.id]
+    own = [
+        (at, one)
+        for at in rounds
+        if at.number < last_in
+        for one in at.lessons.values()
+        if one.parent_id == seed.id and at.failure(one)
+    ]
     case = Case(
         id=seed.id, prompt=cut(seed.prompt), answer=cut(seed.answer), said=cut(failure.wrong_answer), failed_in=number,
         last_in=last_in, lessons=tuple(_text(at, one) for at, one in own[:OWN]), lesson_count=len(own),

@@ -1,7 +1,7 @@
 """`untargeted`: the control. Random seeds instead of failures, the same number of requests, the same form, no aim.
 
-If this does as well as the others, aiming was not worth it: Homeroom found just that on Banking77, and so did a first
-measurement here with one item at a time. Its lessons are filed under no weakness.
+If this does as well as the others, aiming was not worth it: Homeroom (github.com/rahbarahsan/Homeroom) found just that on
+Banking77, and so did a first measurement here with one item at a time. Its lessons are filed under no weakness.
 """
 
 from __future__ import annotations

@@ -8,9 +8,9 @@ recipe is chosen by must not be what it is judged by. Changes of what is taught 
 - no lessons: the seeds alone, for as many steps;
 - not checked: also what was doubted, but no copies;
 - half as many: every second lesson;
-- two a failure: at most two lessons for each mined failure, as a smaller `generate.per_failure` would ask for;
+- two a failure: at most two lessons for each mined failure, as a smaller `generate.per_failure` would ask for, and those without aim;
+- the aimed half, the half without aim: the lessons of ours that have a failure, and those that have none (`generate.spread`);
 - not aimed: as many untargeted lessons, the same curation;
-- half aimed: every second lesson of ours and every second one of those;
 - the paper's prompt: on the same failures, unchecked;
 - half the steps, twice the rate, not smoothed, a third of the layers, more real: `train.min_steps` 60, `train.learning_rate` 0.004,
   `train.smoothing` 0, `student.lora.layers` 0.34, `curate.real_share` 0.7.
@@ -37,7 +37,7 @@ from alone import attempts_of, crew_of
 from draws import Cell, arguments, cells_of
 
 from loops.settings import RunSettings
-from student.records import Candidate, Lesson, Verdict, read_records
+from student.records import Candidate, Lesson, Verdict, Weakness, read_records
 
 DOUBTED = ("answer-doubted", "answer-disagrees")
 """Reasons of curation that are about whether an answer is right."""
@@ -64,6 +64,9 @@ def changes_of(cell: Cell) -> list[Change]:
     ours, first = cell.run("ours"), cell.run("ours").round(1)
     lessons = tuple(gain.lessons_of(ours))
     verdicts = {one.candidate_id: one for one in read_records(first / "verdicts.jsonl", Verdict)}
+    spread = {one.id for one in read_records(first / "weaknesses.jsonl", Weakness) if not one.failures}
+    aimed = tuple(one for one in lessons if one.weakness_id not in spread)
+    unaimed = tuple(one for one in lessons if one.weakness_id in spread)
     believed = ("accepted", *DOUBTED)
     unchecked = tuple(
         one for one in read_records(first / "candidates.jsonl", Candidate) if verdicts[one.id].reason in believed
@@ -73,8 +76,10 @@ def changes_of(cell: Cell) -> list[Change]:
         Change("no lessons", ()),
         Change("not checked", unchecked),
         Change("half as many", lessons[::2]),
-        Change("two a failure", tuple(at_most(lessons, 2))),
-        *(Change(name, found) for name, found in others(cell, lessons)),
+        Change("two a failure", (*at_most(aimed, 2), *unaimed)),
+        Change("the aimed half", aimed),
+        Change("the half without aim", unaimed),
+        *(Change(name, found) for name, found in others(cell)),
         Change("half the steps", lessons, (("train", "min_steps", 60),)),
         Change("twice the rate", lessons, (("train", "learning_rate", 0.004),)),
         Change("not smoothed", lessons, (("train", "smoothing", 0.0),)),
@@ -92,13 +97,11 @@ def at_most(lessons: Sequence[Lesson], count: int) -> Iterator[Lesson]:
             yield one
 
 
-def others(cell: Cell, lessons: Sequence[Lesson]) -> Iterator[tuple[str, tuple[Lesson, ...]]]:
-    """The lessons of other arms, where there are any, and of ours and untargeted ones mixed."""
+def others(cell: Cell) -> Iterator[tuple[str, tuple[Lesson, ...]]]:
+    """The lessons of other arms, where there are any."""
     untargeted = cell.run("ours").path / "control" / "equal-number" / "lessons.jsonl"
     if untargeted.exists():
-        unaimed = read_records(untargeted, Lesson)
-        yield "not aimed", tuple(unaimed)
-        yield "half aimed", (*lessons[::2], *unaimed[1::2])
+        yield "not aimed", tuple(read_records(untargeted, Lesson))
     if (cell.run("prompt").path / "claim" / "claim.json").exists():
         yield "the paper's prompt", tuple(gain.lessons_of(cell.run("prompt")))
 

@@ -245,7 +245,7 @@ def main() -> None:
     """Both measurements."""
     machine = probe()
     source = str(pull("smollm2-135m-instruct", lambda *_: None))
-    student = Student(*load(source, machine, cache_folder() / "students"), Lora())
+    student = Student(*load(source, machine, cache_folder() / "students"), Lora(layers=1.0))
     (labels, picked), (ask, open_questions) = tasks()
     with student.using(None):
         picking(student, Harness(source, machine), machine, labels, picked)

@@ -79,7 +79,8 @@ Rights = dict[str, bool]
 Shares = dict[str, float]
 """The share of an arm's students that has each test item right."""
 ENDING = ("config.yaml", "events.jsonl", "checkpoints.sqlite*", "lock", "claim.json", "arms.json", "best")
-"""What a run has because it ended as it was set; all else it made is good for a run with more trainings."""
+"""What a run has because it ended as it was set; all else it made is good for a run with more trainings, among it the `best` of each
+further training."""
 
 
 def merged(*trees: dict[str, Any]) -> dict[str, Any]:
@@ -196,7 +197,10 @@ def gone_on(cell: Cell, arm: str, trainings: int) -> RunFolder:
     if not folder.path.exists():
         aside = folder.path.with_name(f"{folder.path.name}.part")
         shutil.rmtree(aside, ignore_errors=True)
-        shutil.copytree([run for run in fewer if is_done(run)][-1].path, aside, ignore=shutil.ignore_patterns(*ENDING))
+        done, ending = [run for run in fewer if is_done(run)][-1].path, shutil.ignore_patterns(*ENDING)
+        shutil.copytree(
+            done, aside, ignore=lambda where, names: ending(where, names) - ({"best"} if Path(where) != done else set())
+        )
         aside.rename(folder.path)
     return folder
 

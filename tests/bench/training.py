@@ -84,13 +84,16 @@ def share(attempts: Sequence[Attempt]) -> float:
     return sum(one.right for one in attempts) / len(attempts)
 
 
-def found_in(cells: Sequence[Cell]) -> dict[Key, list[float]]:
-    """The share right of every training that is there."""
+def found_in(cells: Sequence[Cell], trainings: int, count: int) -> dict[Key, list[float]]:
+    """The share right of every training that is there: of the first `trainings`, and on `count` items."""
     found: dict[Key, list[float]] = defaultdict(list)
     for cell, name, what in product(cells, WAYS, ("seeds", "seeds and labels")):
         folder = cell.folder / "training" / folder_name(name)
-        for file in sorted(folder.glob(f"attempts.{folder_name(what)}-[0-9]*.select.jsonl")):
-            found[cell.task, name, what, cell.draw].append(share(read_records(file, Attempt)))
+        for luck in range(trainings):
+            file = folder / f"attempts.{folder_name(what)}-{luck + 1}.select.jsonl"
+            attempts = read_records(file, Attempt) if file.exists() else []
+            if len(attempts) == count:
+                found[cell.task, name, what, cell.draw].append(share(attempts))
     return found
 
 
@@ -121,7 +124,7 @@ def main() -> None:
     cells = cells_of(given)
     for cell in () if given.table else cells:
         measured(cell, names, given.trainings, given.items)
-    found = found_in(cells)
+    found = found_in(cells, given.trainings, given.items)
     for task, what in product(dict.fromkeys(cell.task for cell in cells), ("seeds", "seeds and labels")):
         for row in rows_of(found, task, what):
             print(json.dumps({"bench": "training", "task": task, "learned": what, **row}), flush=True)
