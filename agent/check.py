@@ -87,7 +87,7 @@ def _ask(settings: RunSettings, evals: EvalSet) -> list[tuple[str, str]]:
     score = f"{right} of {len(seeds)} seeds right, {100 * right / len(seeds):.0f} % (95 % interval {100 * low:.0f} to {100 * high:.0f} %)"
     return [
         ("teacher's own score", score),
-        *_estimate(settings, len(evals.seeds), len(seeds), spent.seconds, spent.tokens),
+        *_estimate(settings, evals, requests, spent.seconds, spent.tokens),
     ]
 
 

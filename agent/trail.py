@@ -41,14 +41,14 @@ class Round:
     witnesses: dict[str, Witness]
     """Who was asked about answers, by name."""
 
-    def failure(self, one: Candidate) -> Failure | None:
-        """The failure a candidate was written for."""
+    def failure(self, one: Candidate | Lesson) -> Failure | None:
+        """The failure something was written for."""
         weakness = self.weakness(one)
         failures = weakness.failures if weakness else ()
         return next((each for each in failures if each.seed.id == one.parent_id), None)
 
-    def weakness(self, one: Candidate) -> Weakness | None:
-        """The weakness a candidate is aimed at."""
+    def weakness(self, one: Candidate | Lesson) -> Weakness | None:
+        """The weakness something is aimed at."""
         return next((each for each in self.weaknesses if each.id == one.weakness_id), None)
 
     def fate(self, one: Candidate) -> str:
