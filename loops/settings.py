@@ -61,7 +61,7 @@ class TeacherSettings(Record):
     """One request may take this long; null: 300 where a server elsewhere answers, 1800 where a local model does: a busy machine is no
     failure, and the end of a server of our own is noticed at once."""
     deadline_seconds: float = Field(default=1800.0, gt=0)
-    """A server that cannot be used for this long ends the run; it can be resumed."""
+    """The run stops when the server could not be used for this long; it can be resumed."""
     max_attempts: int = Field(default=5, ge=1)
     """A request that fails by itself is tried this often."""
     replay: str | None = None
@@ -104,15 +104,15 @@ class StopSettings(Record):
     """Keep the round that is best by the items that decide, or (as in the paper) the last, whatever they say: then no plateau ends the
     loop before its `rounds`, and an eval set without `select` will do."""
     patience: int = Field(default=2, ge=1)
-    """Rounds without a new best on `select` before a plateau is called."""
+    """Rounds without a new best on the items that decide before a plateau is called."""
     min_gain: float = Field(default=0.0, ge=0, lt=1)
-    """Stop when the last round's gain lies below this share of `select` beyond doubt (95 % interval); 0 for never."""
+    """Stop when the last round's gain lies below this share of the items that decide beyond doubt (95 % interval); 0 for never."""
     guard: tuple[str, ...] = ("*",)
     """Skills on which no kept round may be shown to be worse than the seed-only student; "*" is every skill."""
     guard_margin: float = Field(default=0.05, ge=0, le=1)
     """A fall of up to this share of a guarded skill's items is put up with."""
     target: float | None = Field(default=None, gt=0, le=1)
-    """Stop when `select` reaches this accuracy."""
+    """Stop when this accuracy is reached on the items that decide."""
 
 
 class BudgetSettings(Record):
