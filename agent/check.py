@@ -16,7 +16,7 @@ from rich.text import Text
 
 from agent.launch import told_of
 from agent.mode import evals_for
-from agent.models import open_teacher
+from agent.models import check_models, open_teacher
 from agent.safe import safe
 from agent.settings import SettingsError, explained
 from loops.crew import sheet_of
@@ -42,6 +42,7 @@ def check_run(
 
     Raises the rooms' errors for what would stop a run.
     """
+    check_models(settings)
     evals = evals_for(settings, allow_code)
     check_strategies(sheet_of(evals), settings.generate)
     sizes = evals.held_out.sizes()

@@ -370,6 +370,9 @@ def test_check_says_what_leaves_before_it_asks(capsys: Any, refusing_server: str
     assert command_line(["check", "--evals", str(ERRANDS), *there, "--set", "curate.shown=0"]) == 2
     told, _ = capsys.readouterr().err.splitlines()
     assert told == f"llm2llm: 20 questions of mine, without their answers, {where}"
+    assert command_line(["check", "--evals", str(ERRANDS), "--teacher", "https://teacher.example/v1"]) == 2
+    (refused,) = capsys.readouterr().err.splitlines()
+    assert "teacher.model=NAME" in refused, "nothing leaves, so nothing is said to"
 
 
 def _estimated(out: str) -> int:
