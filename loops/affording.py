@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from loops.crew import Crew
 from loops.folds import grounds, models_for
-from student.records import text_hash
 from teacher.answers import answer_request
 from teacher.backend import Remembers
 from teacher.book import Totals
@@ -60,7 +59,7 @@ def affordable(crew: Crew, orders: Sequence[Order], ask: Ask) -> list[Answer]:
     def answered(places: Sequence[int]) -> None:
         answers.update(zip(places, ask([orders[at] for at in places]), strict=True))
 
-    waiting = sorted(range(len(orders)), key=lambda at: text_hash("within budget", keys[at]))
+    waiting = sorted(range(len(orders)), key=keys.__getitem__)  # as the client sends them
     # What was bought before a kill is not paid for again, but is still to be checked.
     if bought := [at for at in waiting if ledger.find(keys[at])]:
         answered(bought)
