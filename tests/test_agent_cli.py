@@ -357,6 +357,13 @@ def test_check_scores_the_teacher_and_estimates(capsys: Any, monkeypatch: pytest
     assert command_line([*asked, "--set", "mode=select", "--set", "control=true"]) == 0
     assert _estimated(with_control := capsys.readouterr().out) > 1.5 * _estimated(out)
     assert "and the control arms" in with_control
+    for change, larger in (
+        ("curate.answers=3", True),
+        ("curate.verify=false", False),
+        ("generate.per_failure=1", False),
+    ):
+        assert command_line([*asked, "--set", "mode=select", "--set", change]) == 0
+        assert (_estimated(capsys.readouterr().out) > _estimated(out)) == larger
     assert list(tmp_path.glob("*")) == [tmp_path / "cache"] or list(tmp_path.glob("*")) == []
 
 

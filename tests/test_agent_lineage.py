@@ -122,6 +122,17 @@ def test_the_start_of_an_id_is_enough_where_it_is_one_lessons(trail: Trail) -> N
         lineage.lesson(trail, "zzz")
 
 
+def test_a_lesson_without_aim_is_no_lesson_for_the_failure_that_it_was_written_beside(trail: Trail) -> None:
+    aside = Weakness(id="001-02", name="every label, without aim", failures=(), lessons=2)
+    write_records(trail.folder.round(1) / "weaknesses.jsonl", [*trail.rounds[0].weaknesses, aside])
+    lessons = [one.model_copy(update={"weakness_id": "001-02"}) for one in CANDIDATES[:1]] + CANDIDATES[1:2]
+    write_records(trail.folder.round(1) / "candidates.jsonl", [*lessons, *CANDIDATES[2:]])
+    write_records(trail.folder.round(1) / "lessons.jsonl", [Lesson(**one.model_dump()) for one in lessons])
+    told = text_of(lineage.failure(read_trail(trail.folder), "flips"))
+    assert "no lesson for it was accepted" in told and "aaaa1111" not in told and "bbbb3333" in told
+    assert "1 other candidate, 1 of them accepted" in told
+
+
 def test_a_rejected_candidate_has_a_life_too(trail: Trail) -> None:
     told = text_of(lineage.lesson(trail, "cccc"))
     for part in ("candidate", "near-duplicate: 0.71 alike seed 9", "never trained on", "without a teacher"):
