@@ -7,12 +7,14 @@ import shutil
 import sys
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from loops.claims import gain_of_changes
+from loops.run_folder import RunFolder
 from student.similar import grams, overlap
 
 sys.path.insert(0, str(Path(__file__).parent / "bench"))
@@ -202,3 +204,17 @@ def test_further_labels_are_no_seeds_and_no_two_are_spelt_alike(
     assert [one.id for one in found] != [one.id for one in gain.Cell("trec", 1, tmp_path / "place", data).further(12)]
     with pytest.raises(SystemExit, match="of 500 further"):
         cell.further(500)
+
+
+def test_a_run_with_more_trainings_keeps_what_fewer_have_made(tmp_path: Path) -> None:
+    """The best of each further training, too; but not what a run has because it ended."""
+    cell: Any = SimpleNamespace(run=lambda name: RunFolder(tmp_path / name))
+    kept = tmp_path / "ours-2" / "claim" / "training-2" / "best" / "adapter"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("weights")
+    (tmp_path / "ours-2" / "best").mkdir()
+    (tmp_path / "ours-2" / "claim" / "claim.json").write_text("{}")
+    (tmp_path / "ours-2" / "events.jsonl").write_text('{"event": "run.ended", "status": "done"}\n')
+    found = gain.gone_on(cell, "ours", 3).path
+    assert (found / "claim" / "training-2" / "best" / "adapter").read_text() == "weights"
+    assert not any((found / name).exists() for name in ("best", "events.jsonl", "claim/claim.json"))
