@@ -143,6 +143,7 @@ def test_ways_of_training_are_compared_on_the_same_draws(
     assert [line for line in told("--draws=1,2", "--table") if "students" in line] == rows, (
         "without the first way a draw tells nothing"
     )
+    assert told("--draws=1", "--table", "--items=9") == [], "on another number of items nothing was measured"
     with pytest.raises(SystemExit, match="no way of training"):
         told("--only=nosuch")
 
