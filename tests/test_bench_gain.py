@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,8 @@ import pytest
 
 from loops.claims import gain_of_changes
 from loops.run_folder import RunFolder
+from student import worker
+from student.pipe import Pipe
 from student.similar import grams, overlap
 
 sys.path.insert(0, str(Path(__file__).parent / "bench"))
@@ -28,6 +31,36 @@ SMALL = {
     "student": {"model": "builtin:tiny"}, "teacher": {"model": "scripted", "check_items": 4},
     "train": {"epochs": 1, "min_steps": 2}, "mine": {"folds": 2}, "generate": {"lessons": 12}, "stop": {"rounds": 1},
 }  # fmt: skip
+
+
+class KeptPipe(Pipe):
+    """A student's process that serves handle after handle: each loads its student anew, none waits for a process to start."""
+
+    def __init__(self, kept: Pipe, should_stop: Callable[[], bool]) -> None:
+        super().__init__("student.child", kept.log, should_stop)
+        self._kept, self._loaded = kept, False
+
+    @property
+    def running(self) -> bool:
+        return self._loaded
+
+    def call(self, job: dict[str, Any], on: worker.OnMessage = lambda message: None) -> dict[str, Any]:
+        self._loaded = True
+        return self._kept.call(job, on)
+
+    def close(self) -> None:
+        """The process stays for the next handle."""
+        self._loaded = False
+
+
+@pytest.fixture(autouse=True, scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """These benches begin some fifty students one after another: one process is all of them."""
+    pipe = Pipe("student.child", tmp_path_factory.mktemp("kept") / "student.log")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker, "Pipe", lambda module, log, should_stop, words: KeptPipe(pipe, should_stop))
+        yield
+    pipe.close()
 
 
 @pytest.fixture
