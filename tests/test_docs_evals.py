@@ -59,9 +59,8 @@ def test_an_example_passes_its_check(tmp_path: Path, name: str, capsys: pytest.C
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_a_dry_run_learns_from_an_example(tmp_path: Path, name: str) -> None:
     path = placed(tmp_path, name)
-    path.write_text(
-        re.sub(r"max_new_tokens: \d+", "max_new_tokens: 24", path.read_text())
-    )  # the tiny student never ends
+    short = re.sub(r"max_new_tokens: \d+", "max_new_tokens: 24", path.read_text())  # the tiny student never ends
+    path.write_text(short)
     words = ["run", "--evals", str(path), "--student", "builtin:tiny", "--teacher", "scripted", "--ui", "quiet"]
     sets = ["stop.rounds=1", "generate.lessons=6", "train.epochs=1", "train.min_steps=1", "mine.folds=2"]
     code, _, err = finish(
