@@ -91,6 +91,7 @@ def run(
     from agent.launch import FIXABLE, drive, opened_evals, replayed
     from agent.models import check_models
     from agent.settings import resolve
+    from loops.openings import opened_by
     from loops.run_folder import create_run
 
     try:
@@ -102,7 +103,7 @@ def run(
         check_models(settings)  # a bad model or eval set must not leave an empty run behind
         screen = open_screen(ui)
         evals_set = opened_evals(settings, allow_code)
-        folder = create_run(runs, name or default)
+        folder = create_run(runs, name or default, opened_by(runs))
         person = _reviewer(settings, ui, screen)
         code, message = watched(screen, lambda: drive(folder, settings, evals_set, screen, False, person))
         finish(folder, ui, code, message)

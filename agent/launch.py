@@ -88,8 +88,8 @@ def drive(
             cleaning.callback(evals.close)
             if not resumed:
                 settings = settled(settings, evals)
-                folder.save_settings(settings, evals.fingerprint)
                 freeze_splits(folder, settings, evals)
+                folder.save_settings(settings, evals.fingerprint)  # last: a folder with it is a run that can be resumed
             log = EventLog(folder.events, (watcher,))
             cleaning.callback(log.close)
             return _drive(folder, settings, evals, log, cleaning, resumed, reviewer)

@@ -31,13 +31,29 @@ def evals_for(settings: RunSettings, allow_code: bool) -> EvalSet:
     chooses = settings.stop.keep == "best"
     cross_fit = None if settings.mode == "auto" and not relearned and chooses else settings.mode == "cross-fit"
     evals = load_evals(settings.evals, allow_code, cross_fit=cross_fit, needs_select=chooses)
-    if evals.cross_fit and len(set(deal_folds(evals.seeds, settings.mine.folds).values())) < 2:
+    if evals.cross_fit and _are_one_fold(evals, settings):
         evals.close()
         raise SettingsError(
             f"The {len(evals.seeds)} items outside test cannot be cross-fitted: nearly all are alike, and look-alikes share a fold. Add "
             "items that differ in more than numbers and punctuation, or keep some apart with --set mode=select."
         )
+    if not evals.cross_fit and _mines(settings) and _are_one_fold(evals, settings):
+        evals.close()
+        raise SettingsError(
+            f"No failures can be mined out of fold from the {len(evals.seeds)} items of mine: they are all alike, and look-alikes share "
+            "a fold, so nothing is left to train on. Add items that differ in more than numbers and punctuation, or mine on what was "
+            "learned, with --set mine.how=resubstitution."
+        )
     return replace(as_told(evals, settings), notes=(*evals.notes, *told(settings, evals)))
+
+
+def _are_one_fold(evals: EvalSet, settings: RunSettings) -> bool:
+    return len(set(deal_folds(evals.seeds, settings.mine.folds).values())) < 2
+
+
+def _mines(settings: RunSettings) -> bool:
+    """Whether failures are looked for with students of other folds."""
+    return settings.mine.how == "out-of-fold" and settings.stop.rounds > 0 and not settings.lessons_from
 
 
 def as_told(evals: EvalSet, settings: RunSettings) -> EvalSet:

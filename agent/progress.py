@@ -246,13 +246,10 @@ class RunView:
 
     def _verb_done(self, event: Event) -> None:
         number, verb = _int(event, "round"), _text(event, "verb")
-        seconds, reused = _number(event.get("seconds")) or 0.0, bool(event.get("reused"))
+        seconds = _number(event.get("seconds")) or 0.0
         started = self.strip[verb].started if verb in self.strip else self.last_time - seconds
-        # Finding work done takes no time: the seconds it once took are the ones that tell something.
-        known = self.verb_seconds.get((number, verb))
-        seconds = known if reused and known is not None else seconds
         self.verb_seconds[number, verb] = seconds
-        self.strip[verb] = Cell(number, started, seconds, reused)
+        self.strip[verb] = Cell(number, started, seconds)
         if verb == self.verb:
             self.verb, self.progress = "", None
 

@@ -15,6 +15,7 @@ from agent.models import check_models
 from agent.settings import SettingsError, changed, local_path
 from loops.adopting import check_folds, lessons_of
 from loops.folds import deal_folds, grounds_of
+from loops.openings import opened_by
 from loops.run_folder import RunError, RunFolder, create_run
 from loops.settings import RunSettings
 from student.evals.load import EvalSet
@@ -48,7 +49,7 @@ def begin(
     settings = rebased(old, student, overrides)
     screen = open_screen(ui)
     evals = unchanged_evals(old, settings, allow_code)
-    folder = create_run(runs, name or name_after(old))
+    folder = create_run(runs, name or name_after(old), opened_by(runs))
     code, message = watched(screen, lambda: drive(folder, settings, evals, screen, False))
     finish(folder, ui, code, message)
     return folder

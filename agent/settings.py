@@ -139,7 +139,7 @@ def _put(tree: dict[str, Any], dotted: str, value: Any) -> None:
 
 def _validate(tree: dict[str, Any], where: str) -> RunSettings:
     try:
-        return RunSettings.model_validate(tree)
+        settings = RunSettings.model_validate(tree)
     except ValidationError as error:
         wrong = error.errors()[0]
         key = ".".join(map(str, wrong["loc"]))
@@ -148,6 +148,13 @@ def _validate(tree: dict[str, Any], where: str) -> RunSettings:
         raise SettingsError(
             f"{key!r} in {where} or --set: {wrong['msg']}, got {wrong['input']!r}. `llm2llm check --explain {key}` says what it takes."
         ) from None
+    budget = settings.budget
+    if budget.money is not None and None in (budget.prompt_price, budget.completion_price):
+        raise SettingsError(
+            f"budget.money={budget.money:g} in {where} or --set caps money, but the teacher's prices are not all known, so the cap could "
+            "not be kept. Give budget.prompt_price and budget.completion_price, for a million tokens each, or cap budget.tokens instead."
+        )
+    return settings
 
 
 def _unknown_key(key: str, where: str) -> str:

@@ -56,8 +56,6 @@ class Cell:
     """When it started, seconds since the epoch."""
     seconds: float | None = None
     """How long it took; None while it runs."""
-    reused: bool = False
-    """Its artifact was there already."""
 
 
 @dataclass(frozen=True)

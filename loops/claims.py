@@ -72,8 +72,8 @@ def gain_of_changes(changes: Sequence[Sequence[int]]) -> Gain:
     reach = float(student_t.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(spread)
     p = 2 * float(student_t.sf(abs(gain) / math.sqrt(spread), freedom))
     return Gain(
-        seeds=seeds, n=n, gain=round(gain, 6), low=round(gain - reach, 6), high=round(gain + reach, 6), p=round(p, 6),
-        per_seed=tuple(round(one, 6) for one in per_seed),
+        seeds=seeds, n=n, gain=round(gain, 6), low=round(max(-1, gain - reach), 6), high=round(min(1, gain + reach), 6),
+        p=round(p, 6), per_seed=tuple(round(one, 6) for one in per_seed),
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ Names and fields (every event also has `seq`, its sequence number, and `time`, s
     run.leaves     host, columns, items              what will leave this machine, said before the first request
     verb.started   round, verb                       baseline train evaluate decide mine diagnose generate curate adopt control claim
     verb.progress  round, verb, done, total, unit, note
-    verb.done      round, verb, seconds, reused      reused: the artifact was there already
+    verb.done      round, verb, seconds
     loss           round, student, step, steps, loss, tokens_per_second
     score          round, student, split, n, right, truncated, malformed, low, high   (low/high: 95 % Wilson, 0..1)
     decided        round, best, go_on, reason, sentence

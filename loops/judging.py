@@ -99,8 +99,9 @@ def taken_texts(crew: Crew, earlier: Sequence[Candidate | Lesson]) -> TextIndex:
 
 
 def written_numbers(crew: Crew) -> Numbers:
-    """How numbers in questions are compared: where answers are numbers, another number is another question."""
-    return "keep" if all(is_number(seed.answer) for seed in crew.evals.seeds) else "fold"
+    """How numbers in questions are compared: where answers are numbers, and no labels, another number is another question."""
+    written = not crew.evals.labels and all(is_number(seed.answer) for seed in crew.evals.seeds)
+    return "keep" if written else "fold"
 
 
 def heard(

@@ -158,7 +158,9 @@ def ask_names(crew: Crew, state: State, asked: Sequence[Failure]) -> list[Answer
     requests = name_requests(crew.sheet(), asked)
     step = counting(crew, state.round, "diagnose", len(asked), "failure", "teacher names what is missing")
     sizes = [len(asked[at : at + BATCH]) for at in range(0, len(asked), BATCH)]
-    return crew.teacher().ask_all(requests, round=state.round, on_done=lambda at, _: step(sizes[at]))
+    return crew.teacher().ask_all(
+        requests, round=state.round, on_done=lambda at, _: step(sizes[at]), within_budget=True
+    )
 
 
 def candidates_of(crew: Crew, state: State, weaknesses: Sequence[Weakness]) -> None:
@@ -256,7 +258,7 @@ def ask_for(crew: Crew, state: State, orders: Sequence[Order], within_budget: bo
             within_budget=within_budget,
         )  # fmt: skip
 
-    replies = affordable(crew, orders, ask) if within_budget else ask(orders)
+    replies = affordable(crew, state.round, orders, ask) if within_budget else ask(orders)
     candidates: list[Candidate] = []
     lost = Counter[str]()
     for order, reply in zip(orders, replies, strict=True):
@@ -269,7 +271,8 @@ def ask_for(crew: Crew, state: State, orders: Sequence[Order], within_budget: bo
             lost[reply.reason] += order.count
     if unwritten := lost.pop(UNAFFORDED, 0):
         write_json(round_file(crew, state.round, UNWRITTEN), {"lessons": unwritten})
-        text = f"the budget ends here: {unwritten} of {asked} lessons were not asked for, since they could not have been checked"
+        why = ", since they could not have been checked" if crew.settings.curate.verify else ""
+        text = f"the budget ends here: {unwritten} of {asked} lessons were not asked for{why}"
         crew.emit("note", text=f"{text}. {larger_budget(crew)}")
     if +lost:
         reasons = ", ".join(f"{count} {why}" for why, count in sorted((+lost).items()))

@@ -17,8 +17,7 @@ RECORD = "test-openings.jsonl"
 
 def openings(runs: Path, fingerprint: str) -> list[str]:
     """Who has opened the split, oldest first, by the record in the folder of the runs."""
-    record = runs / RECORD
-    return _names(record.read_text(encoding="utf-8") if record.exists() else "", fingerprint)
+    return _names(runs, fingerprint)
 
 
 def record_opening(folder: RunFolder, fingerprint: str) -> list[str]:
@@ -27,20 +26,29 @@ def record_opening(folder: RunFolder, fingerprint: str) -> list[str]:
     earlier = openings(folder.path.parent, fingerprint)
     if folder.name not in earlier:
         line = json.dumps({"split": fingerprint, "run": folder.name, "time": round(time.time())})
-        with record.open("a", encoding="utf-8") as handle:
-            handle.write(line + "\n")
+        with record.open("ab+") as handle:
+            size = handle.seek(0, os.SEEK_END)
+            handle.seek(max(0, size - 1))
+            torn = handle.read(1) not in (b"", b"\n")  # a killed process left a part of a line: it stays one of its own
+            handle.write(b"\n" * torn + line.encode() + b"\n")
             handle.flush()
             os.fsync(handle.fileno())
     return [name for name in earlier if name != folder.name]
 
 
-def _names(text: str, fingerprint: str) -> list[str]:
-    names: list[str] = []
-    for line in text.splitlines():
+def opened_by(runs: Path) -> list[str]:
+    """Every run on the record, whatever it opened: a name that stands there is not given to another run."""
+    return _names(runs)
+
+
+def _names(runs: Path, fingerprint: str | None = None) -> list[str]:
+    record, names = runs / RECORD, list[str]()
+    for line in record.read_text(encoding="utf-8", errors="replace").splitlines() if record.exists() else ():
         try:
             opening = json.loads(line)
         except json.JSONDecodeError:
             continue
-        if opening.get("split") == fingerprint and opening.get("run") not in names:
+        here = isinstance(opening, dict) and fingerprint in (None, opening.get("split"))
+        if here and opening.get("run") not in names:
             names.append(opening["run"])
     return names

@@ -14,7 +14,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -188,14 +188,14 @@ def point_best(folder: RunFolder, number: int) -> None:
     draft.replace(folder.path / "best")
 
 
-def create_run(root: Path, name: str) -> RunFolder:
-    """A fresh folder `<name>-<number>` under `root`, readable by its owner only."""
+def create_run(root: Path, name: str, taken: Sequence[str] = ()) -> RunFolder:
+    """A fresh folder `<name>-<number>` under `root`, readable by its owner only. `taken`: names of runs whose folders may be gone."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}", name):
         raise RunError(
             f"{name!r} cannot name a run: use letters, digits, '.', '_' and '-', starting with a letter or digit."
         )
     root.mkdir(parents=True, exist_ok=True)
-    number = max((_number(path, name) for path in root.iterdir()), default=0)
+    number = max((_number(path, name) for path in (*root.iterdir(), *map(Path, taken))), default=0)
     while True:
         number += 1
         try:

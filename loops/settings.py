@@ -122,13 +122,13 @@ class BudgetSettings(Record):
     """Prompt and reply tokens, together."""
     requests: int | None = Field(default=None, ge=0)
     """Requests sent, retries counted."""
-    money: float | None = Field(default=None, ge=0)
+    money: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """In the currency of the prices."""
-    minutes: float | None = Field(default=None, gt=0)
+    minutes: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """Wall time spent waiting for the teacher."""
-    prompt_price: float | None = Field(default=None, ge=0)
+    prompt_price: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """Price of a million prompt tokens; null is unknown."""
-    completion_price: float | None = Field(default=None, ge=0)
+    completion_price: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """Price of a million reply tokens; null is unknown."""
 
 

@@ -22,6 +22,7 @@ from loops.learning import machine, round_file
 from loops.run_folder import content_hash
 from loops.state import State
 from student.records import Attempt, Candidate, Seed, read_records
+from student.scorers import best_choice, choice_values
 from teacher.answers import agreed
 from teacher.curate import common_choices
 from teacher.nearest import NearestSeeds
@@ -100,11 +101,11 @@ def _student_says(crew: Crew, state: State, candidates: Sequence[Candidate]) -> 
     asked = [Seed(id=one.id, prompt=one.prompt, answer=one.answer, choices=one.choices) for one in candidates]
     tokens = crew.evals.spec.max_new_tokens
     raw = crew.student.examine(crew.evals.ask(), [*asked], _student(crew, state), tokens, on)
-    return [one.choices[_likeliest(said["scores"])] for one, said in zip(candidates, raw, strict=True)]
-
-
-def _likeliest(scores: list[float]) -> int:
-    return max(range(len(scores)), key=lambda at: scores[at])
+    scorer = crew.evals.spec.scorer.name
+    return [
+        one.choices[best_choice(choice_values(scorer, said["scores"], one.choices))]
+        for one, said in zip(candidates, raw, strict=True)
+    ]
 
 
 def _teacher_on_seeds(crew: Crew) -> Path:

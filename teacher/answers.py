@@ -15,7 +15,7 @@ from typing import Any
 
 from student.records import Seed, text_hash
 from teacher.prompts import conversation, plain_json, template
-from teacher.replies import read_object
+from teacher.replies import as_text, read_object
 from teacher.requests import Answer, Message, Reply, Request
 from teacher.sheet import TaskSheet
 
@@ -95,8 +95,7 @@ def _exchange(seed: Seed) -> tuple[Message, Message]:
 def read_answer(reply: Answer) -> str | None:
     """The answer in a reply; None when there is none."""
     value = read_object(reply.text) if isinstance(reply, Reply) else None
-    answer = value.get("answer") if value else None
-    return str(answer).strip() if isinstance(answer, str | int | float) else None
+    return as_text(value.get("answer")) if value else None
 
 
 def agreed(answers: Sequence[str | None], least: int, same: Same) -> str | None:

@@ -33,3 +33,7 @@ class Remembers(Protocol):
     def recall(self, requests: Sequence[Request]) -> list[Answer | None]:
         """One entry for each request, in order; None for what has to be asked. Raises TeacherUnusable."""
         ...
+
+    def remembered(self, purpose: str, round: int) -> int:
+        """How many requests of this kind were answered there in this round."""
+        ...

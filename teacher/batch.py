@@ -136,6 +136,10 @@ class Batch:
             job = self._next_ready()
             if job is None:
                 return
+            if job.tries.failures and (late := self.client.ledger.find(job.key)):  # of an attempt that was left behind
+                self.waiting.remove(job)
+                self._deliver(job, as_answer(late))
+                continue
             try:
                 attempt = self.client.ledger.reserve(job.request, job.key, self.round, self.client.backend.served_by)
             except BudgetSpent as spent:

@@ -154,6 +154,14 @@ class Book:
             for key, request in self._db.execute(query):
                 yield key, Request.model_validate_json(request)
 
+    def count_answered(self, purpose: str, round: int) -> int:
+        """How many requests of this kind have a reply, of those asked in this round."""
+        query = (
+            "SELECT COUNT(DISTINCT key) AS count FROM requests WHERE state = 'settled' AND purpose = ? AND round = ?"
+        )
+        row = self._one(query, purpose, round)
+        return 0 if row is None else int(row["count"])
+
     def first_served_by(self) -> str | None:
         """Who gave the first reply: empty in a book from before that was written down, None without any reply."""
         row = self._one("SELECT served_by FROM requests WHERE state = 'settled' ORDER BY started, key LIMIT 1")

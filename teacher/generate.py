@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from student.records import Candidate, Seed, Weakness, text_hash
 from teacher.errors import TeacherUnusable
-from teacher.replies import read_object
+from teacher.replies import as_text, read_object
 from teacher.requests import Reply
 from teacher.shares import share_out
 from teacher.sheet import TaskSheet
@@ -148,12 +148,12 @@ def _item(order: Order, at: int, row: Any) -> Item | None:
     fields = {str(name): value for name, value in cast("dict[Any, Any]", row).items()}
     if order.form == "error":
         return _error(fields, given)
-    question, answer = fields.get("question"), fields.get("answer", given)
-    if not (isinstance(question, str) and isinstance(answer, str)):
+    question, answer = fields.get("question"), as_text(fields.get("answer", given))
+    if not isinstance(question, str) or answer is None:
         return None
     if order.form == "choice":
-        return _choice(question.strip(), answer.strip(), fields.get("wrong_choices"))
-    return question.strip(), answer.strip(), order.choices
+        return _choice(question.strip(), answer, fields.get("wrong_choices"))
+    return question.strip(), answer, order.choices
 
 
 def _error(fields: Mapping[str, Any], kind: str | None) -> Item | None:

@@ -67,6 +67,8 @@ class Languages:
         strange = {name: count for name, count in letters.items() if name not in self._scripts}
         if sum(strange.values()) > _FOREIGN * max(1, letters.total()):
             return f"{max(strange, key=lambda name: strange[name]).capitalize()} letters"
+        if not self._languages:
+            return None  # seeds of a few words, or in a language not known here
         said = _stop_words(text)
         best = max(said.values(), default=0)
         ours = max((said[name] for name in self._languages), default=0)

@@ -52,6 +52,10 @@ class Replay:
             raise self._gaps(missing, len(requests))
         return known
 
+    def remembered(self, purpose: str, round: int) -> int:
+        """How many requests of this kind that run had answered in this round."""
+        return self._book.count_answered(purpose, round)
+
     def complete(self, request: Request) -> Reply:
         """The stored reply; where there is none, that of whoever is asked otherwise. Raises what they raise."""
         known = self._known(request)

@@ -33,6 +33,13 @@ def read_object(text: str) -> dict[str, Any] | None:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else None
 
 
+def as_text(value: object) -> str | None:
+    """An answer in a reply as text: a number or truth value as JSON spells it; None for what is no answer."""
+    if isinstance(value, str):
+        return value.strip()
+    return json.dumps(value) if isinstance(value, bool | int | float) else None
+
+
 def _from_object(text: str) -> str:
     """The reply from its object on, thoughts left out; empty where it holds none."""
     _, thought, answer = text.rpartition("</think>")

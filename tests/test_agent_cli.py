@@ -101,6 +101,8 @@ def nothing_left(runs: Path) -> bool:
         (["run", *MINE, "--set", "generate.examples=0"], ["'generate.examples'"]),
         (["run", *MINE, "--set", "generate.temperature=-1"], ["'generate.temperature'"]),
         (["run", *MINE, "--set", "student.lora.rank=0"], ["'student.lora.rank'"]),
+        (["run", *MINE, "--set", "budget.minutes=.inf"], ["'budget.minutes'"]),
+        (["run", *MINE, "--set", "budget.money=5"], ["budget.money=5", "budget.prompt_price", "budget.tokens"]),
         (["run", *MINE, "--ui", "loud"], ["'loud'", "quiet"]),
         (["run", *MINE, "--name", "../up"], ["'../up'"]),
         (["run", *MINE, "--student", "./no/such/folder"], ["./no/such/folder"]),

@@ -178,6 +178,14 @@ def test_modes_that_cannot_be_are_refused(tmp_path: Path) -> None:
     alike.write_text(json.dumps(json.loads(alike.read_text()) | parts))
     with pytest.raises(SettingsError, match="nearly all are alike"):
         evals_for(RunSettings(evals=str(alike), mode="cross-fit"), False)
+    chosen = {"source": {"train": "alike.jsonl", "rest": "others.jsonl", "test": "items.jsonl"}}
+    more = written_evals(tmp_path / "others", 40, {"mine": 5}).with_name("items.jsonl").read_text().splitlines(True)
+    (tmp_path / "others.jsonl").write_text("".join(more[20:]))
+    chosen |= {"splits": {"mine": "train", "select": {"from": "rest", "take": 10}, "test": "test"}}
+    alike.write_text(json.dumps(json.loads(alike.read_text()) | chosen))
+    with pytest.raises(SettingsError, match=r"all alike.*mine\.how=resubstitution"):
+        evals_for(RunSettings(evals=str(alike), mode="select"), False)
+    assert len(evals_for(RunSettings(evals=str(alike), mode="select", mine=again), False).seeds) == 12
 
 
 def written_evals(folder: Path, items: int, splits: dict[str, int]) -> Path:

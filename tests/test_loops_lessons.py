@@ -6,9 +6,10 @@ With a real run folder, a real ledger and the scripted teacher; no student.
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, cast
 
@@ -38,10 +39,13 @@ from student.records import (
     write_records,
 )
 from teacher.aimless import NAME, anything
+from teacher.answers import answer_request
+from teacher.backend import Backend
 from teacher.book import open_readonly
 from teacher.client import Client
 from teacher.errors import BudgetSpent
 from teacher.ledger import Budget, Ledger
+from teacher.replay import Replay
 from teacher.requests import Reply, Request
 from teacher.scripted import ScriptedTeacher
 
@@ -88,7 +92,9 @@ def crew_of(tmp_path: Path) -> Iterator[MakeCrew]:
     with ExitStack() as cleaning:
 
         def make(
-            budget: Budget | None = None, teacher: type[ScriptedTeacher] = ScriptedTeacher, **settings: Any
+            budget: Budget | None = None,
+            teacher: Callable[[Sequence[Seed]], Backend] = ScriptedTeacher,
+            **settings: Any,
         ) -> Crew:
             items = [HeldOutItem(id=f"h{at}", prompt=f"What is {at} and 50?", answer=str(at + 50)) for at in range(2)]
             evals = EvalSet(SPEC, tuple(SUMS), HeldOut(items[:1], items[1:]), "print")
@@ -249,6 +255,72 @@ def test_a_budget_too_small_to_write_is_told_to_the_node(crew_of: MakeCrew) -> N
     crew = crew_of(Budget(max_tokens=10), mine={"named": 0})
     with pytest.raises(BudgetSpent):
         candidates_of(crew, ROUND, weaknesses_of(crew, ROUND, FAILURES))
+
+
+def written(crew: Crew) -> tuple[list[Candidate], int]:
+    """The round's candidates, and how many lessons the budget did not allow."""
+    candidates_of(crew, ROUND, weaknesses_of(crew, ROUND, FAILURES))
+    left = round_file(crew, 1, "unwritten.json")
+    found = read_records(round_file(crew, 1, "candidates.jsonl"), Candidate)
+    return found, json.loads(left.read_text())["lessons"] if left.exists() else 0
+
+
+@pytest.mark.parametrize("most", range(5_000, 9_000, 1_000))
+@pytest.mark.parametrize("verify", [False, True])
+def test_what_was_bought_when_a_budget_ends_is_a_round(crew_of: MakeCrew, verify: bool, most: int) -> None:
+    whole = {"mix": {"paper": 1}, "lessons": 40}
+    crew = crew_of(Budget(max_tokens=most), mine={"named": 0}, generate=whole, curate={"verify": verify})
+    found, unwritten = written(crew)
+    spent = crew.teacher().ledger.spend_by("purpose")["write"]
+    assert len(found) == spent.requests > 0 and len(found) + unwritten == 40 and unwritten > 0
+    assert ("could not have been checked" in notes(crew)) == verify
+    if verify:  # as much again is left for the checks, at the most that one can cost while none was made
+        assert spent.tokens < most / 2
+
+
+def test_time_is_kept_back_for_the_checks_as_tokens_are(crew_of: MakeCrew) -> None:
+    now = [0.0]
+
+    class Slow(ScriptedTeacher):
+        """Takes two seconds."""
+
+        slots = 1
+
+        def complete(self, request: Request) -> Reply:
+            now[0] += 2
+            return super().complete(request)
+
+    crew = crew_of(
+        Budget(max_seconds=60), teacher=Slow, mine={"named": 0}, generate={"mix": {"paper": 1}, "lessons": 40}
+    )
+    crew.teacher().ledger._clock = lambda: now[0]  # pyright: ignore[reportPrivateUsage]  no test waits for minutes
+    found, unwritten = written(crew)
+    assert (len(found), unwritten) == (15, 25)
+
+
+def test_what_a_former_run_wrote_is_to_be_checked_too_unless_it_was(crew_of: MakeCrew, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"mine": {"named": 0}, "generate": {"mix": {"paper": 1}, "lessons": 40}}
+    former = tmp_path / "former" / "ledger.sqlite"
+    former.parent.mkdir()
+    crew = crew_of(Budget(max_requests=24), **settings)
+    assert len(written(crew)[0]) == 12
+    shutil.copy(tmp_path / "ledger.sqlite", former)
+
+    def again() -> tuple[int, int]:
+        """Candidates now, and requests paid for; twenty may be."""
+        (tmp_path / "ledger.sqlite").unlink()
+        shutil.rmtree(tmp_path / "rounds")
+        teacher = lambda seeds: Replay(former, ScriptedTeacher(seeds))  # noqa: E731
+        crew = crew_of(Budget(max_requests=20), teacher=teacher, **settings)
+        return len(written(crew)[0]), crew.teacher().ledger.totals().requests
+
+    assert again() == (16, 4)  # and sixteen checks
+    check = answer_request(crew.sheet(), "What is 1 and 1?")
+    with closing(Ledger(former, Budget())) as book:
+        for at in range(12):
+            asked = check.model_copy(update={"sample": at})
+            book.adopt([(asked, asked.key(""), Reply(text='{"answer": "2"}', finish_reason="stop"))], round=1)
+    assert again() == (22, 10)  # and ten checks
 
 
 def test_rephrasing_alone_needs_no_teacher(crew_of: MakeCrew) -> None:

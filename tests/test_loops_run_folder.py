@@ -21,6 +21,7 @@ import yaml
 from dry_run import ERRANDS, bought, command_line, events, products, table_student, words
 
 from loops.events import EventLog, read_events
+from loops.openings import opened_by, openings
 from loops.run_folder import RunError, RunFolder, all_runs, content_hash, create_run, digest, find_run
 from student.evals.load import load_evals
 
@@ -226,6 +227,11 @@ def test_a_second_run_on_the_same_test_split_is_marked(folder: Path) -> None:
     assert begin(runs) == 0
     assert json.loads((runs / "errands-2" / "claim" / "claim.json").read_text())["test_seen_before_by"] == ["errands-1"]
     assert any("test already seen" in event.get("text", "") for event in events(runs / "errands-2"))
+    assert openings(runs, load_evals(ERRANDS).fingerprint) == ["errands-1", "errands-2"]
+    shutil.rmtree(runs / "errands-2")
+    assert create_run(runs, "errands", opened_by(runs)).name == "errands-3", (
+        "whoever opened test is not mistaken for another"
+    )
 
 
 def test_a_spent_budget_stops_the_lessons_and_still_makes_the_claim(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from misbehaving import (
     Act,
     Desk,
     Handler,
+    WatchedLedger,
     completion,
     cut_short,
     drip,
@@ -269,6 +272,31 @@ def test_a_dripping_server_meets_the_wall_deadline(tmp_path: Path) -> None:
         assert text(desk.ask(question())[0]) == "yes"
         assert desk.retries() == ["timeout"]
         server.over.set()
+
+
+def test_a_reply_that_came_after_its_deadline_is_taken_and_not_bought_again(tmp_path: Path) -> None:
+    asked, came = list[int](), threading.Event()
+
+    class Late:
+        """Answers after its attempt was left behind."""
+
+        served_by, slots = "late", 1
+
+        def complete(self, request: Request) -> Reply:
+            asked.append(1)
+            assert came.wait(20)
+            return Reply(text="yes", finish_reason="stop", prompt_tokens=1, completion_tokens=1)
+
+    with closing(WatchedLedger(tmp_path / "ledger.sqlite", Budget())) as ledger:
+
+        def pause(seconds: float) -> None:
+            """Before the second attempt the reply is there."""
+            came.set()
+            while ledger.totals().reserved_tokens:
+                time.sleep(0.01)
+
+        client = Client(Late(), ledger, request_seconds=0.2, sleep=pause)
+        assert text(client.ask_all([question()], round=1)[0]) == "yes" and asked == [1]
 
 
 def test_the_budget_holds_with_many_at_once(tmp_path: Path) -> None:

@@ -163,6 +163,15 @@ def test_names_formulas_and_quotations_are_no_other_language(prompt: str) -> Non
     assert reason(prompt) == "accepted"
 
 
+def test_seeds_of_a_few_words_are_in_no_language_that_others_could_be_foreign_to() -> None:
+    seeds = [
+        Seed(id=str(at), prompt=prompt, answer="printer", choices=LABELS)
+        for at, prompt in enumerate(["reset password", "vpn down"])
+    ]
+    english, russian = candidate("what is the weather for us", id="a"), candidate("Принтер на кухне пуст", id="b")
+    assert [one.reason for one in sifted(english, russian, seeds=seeds)] == ["accepted", "language"]
+
+
 def test_written_answers_have_the_language_of_the_seeds_answers() -> None:
     seeds = [
         Seed(id="1", prompt="Say it in French: the cat is black", answer="le chat est noir et il est dans la maison"),

@@ -223,6 +223,11 @@ def test_written_answers_come_from_the_teacher_and_the_skill_from_the_parent() -
     assert (found.prompt, found.answer, found.skill, found.choices) == ("two and two?", "4", "printer", ())
 
 
+@pytest.mark.parametrize(("answer", "read_as"), [(9, ["9"]), (2.5, ["2.5"]), (True, ["true"]), (None, []), ([9], [])])
+def test_an_answer_without_quotes_is_an_answer(answer: Any, read_as: list[str]) -> None:
+    assert [one.answer for one in read(FORMS["answer"], says({"question": "q", "answer": answer}))] == read_as
+
+
 def test_choices_of_its_own_hold_the_right_answer_at_a_place_that_says_nothing() -> None:
     rows = [
         {"question": f"which of them {at}?", "answer": "yes", "wrong_choices": ["no", "maybe", "never"]}

@@ -79,7 +79,7 @@ class PlainLines:
     def _verb_done(self, event: Event) -> list[tuple[str, str]]:
         verb, number = str(event.get("verb", "")), int(event.get("round") or 0)
         seconds = duration(self.view.verb_seconds.get((number, verb), 0.0))
-        lines = [(verb, "done  reused" if event.get("reused") else f"done in {seconds}")]
+        lines = [(verb, f"done in {seconds}")]
         gone = by_reason(self.view.rejected(number))
         kept = self.view.accepted_until(number) - self.view.accepted_until(number - 1)
         if verb in ("curate", "review") and (kept or gone):  # before a review nothing is accepted or rejected yet
