@@ -73,19 +73,6 @@ def test_a_killed_run_shows_no_verb_as_running_once_it_is_resumed():
     assert (view.verb, view.progress, view.status) == ("", None, "")
 
 
-def test_reused_work_keeps_the_seconds_it_once_took():
-    view = RunView().replay(
-        [
-            event("verb.started", 1000, round=0, verb="train"),
-            event("verb.done", 1300, round=0, verb="train", seconds=300, reused=False),
-            event("verb.started", 2000, round=0, verb="train"),
-            event("verb.done", 2000, round=0, verb="train", seconds=0.01, reused=True),
-        ]
-    )
-    assert view.seconds_by_verb() == {"train": 300}
-    assert view.strip["train"].reused
-
-
 def test_the_eta_follows_the_rate_and_the_clock():
     clock = Clock()
     view = RunView(clock)
