@@ -21,6 +21,7 @@ from loops.run_folder import digest
 from loops.state import State
 from loops.telling import counting, stop_early, tell_verdicts
 from loops.witnesses import Draws, known_witness, pooled, statements_on
+from student.evals.splits import numbers_in
 from student.records import Candidate, Lesson, Verdict, write_json, write_records
 from student.similar import Numbers, TextIndex
 from teacher.answers import answer_request, read_answer
@@ -99,9 +100,8 @@ def taken_texts(crew: Crew, earlier: Sequence[Candidate | Lesson]) -> TextIndex:
 
 
 def written_numbers(crew: Crew) -> Numbers:
-    """How numbers in questions are compared: where answers are numbers, and no labels, another number is another question."""
-    written = not crew.evals.labels and all(is_number(seed.answer) for seed in crew.evals.seeds)
-    return "keep" if written else "fold"
+    """How numbers in questions are compared."""
+    return numbers_in(crew.evals.seeds)
 
 
 def heard(
@@ -190,11 +190,3 @@ def tell_diversity(crew: Crew, state: State, lessons: Sequence[Lesson]) -> None:
             "note",
             text=f"round {state.round}: {alarm}. Mix in other strategies (generate.mix), or ask for fewer lessons",
         )
-
-
-def is_number(answer: str) -> bool:
-    try:
-        float(answer.replace(",", ""))
-    except ValueError:
-        return False
-    return True

@@ -70,7 +70,8 @@ class Desk:
         """What the parent records about the student."""
         parameters = sum(weight.numel() for weight in self.student.causal.parameters())
         adapter = sum(weight.numel() for weight in self.student.trainable())
-        return {"machine": self.machine.model_dump(), "parameters": parameters - adapter, "adapter": adapter}
+        base = parameters - (0 if self.student.lora.how == "full" else adapter)
+        return {"machine": self.machine.model_dump(), "parameters": base, "adapter": adapter}
 
     def train(self, job: dict[str, Any], say: Any) -> dict[str, Any]:
         """Fit a fresh adapter, or go on from the one in `start`, and save it in `out`."""
@@ -142,7 +143,7 @@ class Desk:
         if not self.team.first:
             return {}
         around = template_texts(self.student.tokenizer, tuple(job["roles"])) if job["roles"] else []
-        merge(self.student, Path(job["adapter"]), Path(job["out"]), job["max_new_tokens"])
+        merge(self.student, Path(job["adapter"]), Path(job["out"]), job["max_new_tokens"], job["plain"])
         return {"around": around}
 
 

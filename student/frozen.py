@@ -82,14 +82,22 @@ def below_adapter(student: Student) -> Iterator[None]:
 
 @contextmanager
 def only_layers(backbone: Any, start: int, stop: int) -> Iterator[None]:
-    """The backbone with some of its layers only; what enters and leaves them is a matter of how it is called."""
+    """The backbone with some of its layers only; what enters and leaves them is a matter of how it is called.
+
+    A model of several kinds of layers looks up by place in the list which kind each is, so the list is cut alike.
+    """
     layers, config = backbone.layers, backbone.config
+    kinds = getattr(config, "layer_types", None)
     backbone.layers = torch.nn.ModuleList(list(layers)[start:stop])
     config.num_hidden_layers = stop - start
+    if kinds is not None:
+        config.layer_types = list(kinds[start:stop])
     try:
         yield
     finally:
         backbone.layers, config.num_hidden_layers = layers, len(layers)
+        if kinds is not None:
+            config.layer_types = kinds
 
 
 @contextmanager

@@ -31,7 +31,7 @@ class FullStudent(Student):
         self.layer_count = base.config.num_hidden_layers
         self.first_layer = self.layer_count - max(1, round(lora.layers * self.layer_count))
         self.model = base.eval().requires_grad_(False)
-        names, layers = set(linear_names(base)), list(base.base_model.layers)[self.first_layer :]
+        names, layers = set(linear_names(base)), list(self.layers)[self.first_layer :]
         inside = {id(part.weight) for layer in layers for name, part in layer.named_modules()
                   if name.rpartition(".")[2] in names}  # fmt: skip
         self._trained = {name: weight for name, weight in base.named_parameters() if id(weight) in inside}

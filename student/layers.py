@@ -128,11 +128,3 @@ def _alike(one: torch.Tensor, other: torch.Tensor) -> bool:
     """
     slack = 1e-3 if one.dtype == torch.float32 else 0.1
     return float((one.float() - other.float()).norm()) <= slack * float(one.float().norm())
-
-
-def pad_left(rows: Sequence[Sequence[int]], fill: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids and their mask, both [rows, longest], padded on the left."""
-    width = max(len(row) for row in rows)
-    ids = torch.tensor([[fill] * (width - len(row)) + list(row) for row in rows], device=device)
-    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=device)
-    return ids, mask

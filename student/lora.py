@@ -53,6 +53,12 @@ class Student:
         return self.causal.base_model
 
     @property
+    def layers(self) -> torch.nn.ModuleList:
+        """The model's layers, whatever it calls them."""
+        lists = (part for part in self.backbone.modules() if isinstance(part, torch.nn.ModuleList))
+        return next(part for part in lists if len(part) == self.layer_count)
+
+    @property
     def device(self) -> torch.device:
         return self.causal.device
 

@@ -96,7 +96,7 @@ def _middle(student: Student, ids: torch.Tensor) -> torch.Tensor:
         states.append(said[0] if isinstance(said, tuple) else said)
         raise _Reached
 
-    layers = _layers(student)
+    layers = student.layers
     hook = layers[max(0, round(DEPTH * len(layers)) - 1)].register_forward_hook(stop)
     try:
         student.backbone(input_ids=ids, use_cache=False)
@@ -105,9 +105,3 @@ def _middle(student: Student, ids: torch.Tensor) -> torch.Tensor:
     finally:
         hook.remove()
     return states[0]
-
-
-def _layers(student: Student) -> torch.nn.ModuleList:
-    """The model's layers, whatever it calls them."""
-    lists = (part for part in student.backbone.modules() if isinstance(part, torch.nn.ModuleList))
-    return next(part for part in lists if len(part) == student.layer_count)

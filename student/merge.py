@@ -8,6 +8,7 @@ quantised is refused: rounding the sum to a few bits would give another model th
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -15,11 +16,13 @@ from transformers import GenerationConfig
 
 from student.errors import StudentError
 from student.lora import Student
-from student.writing import end_tokens
+from student.prompting import leading
+from student.writing import end_tokens, more_than_greedy
 
 
-def merge(student: Student, adapter: Path, out: Path, max_new_tokens: int) -> None:
-    """Write the merged model into `out`. The student is of no use afterwards. Raises StudentError or OSError."""
+def merge(student: Student, adapter: Path, out: Path, max_new_tokens: int, plain: bool = True) -> None:
+    """Write the merged model into `out`. The student is of no use afterwards. `plain`: whether it is asked without its chat template,
+    which writes a first token of its own. Raises StudentError or OSError."""
     if getattr(student.causal, "is_quantized", False):
         raise StudentError(
             "The student's base model is held quantised, and an adapter that is merged into so few bits answers differently. "
@@ -34,7 +37,7 @@ def merge(student: Student, adapter: Path, out: Path, max_new_tokens: int) -> No
             f"The adapter {adapter} cannot be merged: {error}. Train again with a lower train.learning_rate."
         ) from error
     merged.generation_config = GenerationConfig(
-        do_sample=False, max_new_tokens=max_new_tokens, eos_token_id=ends,
+        **more_than_greedy(student), do_sample=False, max_new_tokens=max_new_tokens, eos_token_id=ends,
         bos_token_id=merged.config.bos_token_id, pad_token_id=student.tokenizer.pad_token_id,
     )  # fmt: skip
     try:
@@ -42,13 +45,14 @@ def merge(student: Student, adapter: Path, out: Path, max_new_tokens: int) -> No
     except SafetensorError as error:  # a full disk, in the library's own words
         raise OSError(f"The merged model could not be written to {out}: {error}. Free some disk space.") from error
     student.tokenizer.save_pretrained(out)
-    _as_trained(out / "tokenizer_config.json")
+    alone = [] if plain and leading(student.tokenizer) else ["add_bos_token"]
+    _as_trained(out / "tokenizer_config.json", [*alone, "add_eos_token"])
 
 
-def _as_trained(config: Path) -> None:
-    """Students are trained and asked without tokens that a tokenizer would add by itself: have other programs do the same."""
+def _as_trained(config: Path, without: Sequence[str]) -> None:
+    """Students are trained and asked without some tokens that a tokenizer would add by itself: have other programs do the same."""
     told = json.loads(config.read_text(encoding="utf-8"))
-    added = [name for name in ("add_bos_token", "add_eos_token") if told.get(name)]
+    added = [name for name in without if told.get(name)]
     here = [
         name for name in ("is_local", "local_files_only") if name in told
     ]  # about this machine, not about the tokenizer

@@ -19,6 +19,7 @@ from typing import Any
 
 import joblib
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from student.errors import StudentError
@@ -113,18 +114,30 @@ def load(source: str, machine: Machine, cache: Path, four_bit: bool = False) -> 
     place, quantised = _place(source, cache), _four_bits(machine) if four_bit else None
     try:
         tokenizer = AutoTokenizer.from_pretrained(place)
-        model: Any = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             place,
             dtype=getattr(torch, machine.dtype),
             use_safetensors=True,
             attn_implementation="eager",
             quantization_config=quantised,
+            output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError) as error:
+        model, found = loaded
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise StudentError(
             f"Cannot load the student {source!r}: {str(error).splitlines()[0]}. Give a folder with config.json and "
             "*.safetensors, a .gguf file, a model id of a hub you can reach, or builtin:smollm2-135m-instruct."
         ) from error
+    if found["missing_keys"]:
+        raise StudentError(
+            f"The student {source!r} is not whole: its files lack {len(found['missing_keys'])} weights, among them "
+            f"{min(found['missing_keys'])}, which would be drawn at random. Download it again, or name another."
+        )
+    if tokenizer.eos_token_id is None:
+        raise StudentError(
+            f"The tokenizer of the student {source!r} has no end-of-text token (eos_token), so answers could not end. Name one in its "
+            "tokenizer_config.json, or take another student."
+        )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return (model if quantised else model.to(machine.device)).eval(), tokenizer

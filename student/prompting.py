@@ -10,11 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from jinja2 import TemplateError
+
 from student.errors import StudentError
 from student.records import Record, Turn
 
 Format = Literal["plain", "chat"]
-_SLOT = "\u2063MESSAGE\u2063"
+_SLOT = "\u2063MESSAGE {}\u2063"
+DAY = "26 Jul 2024"
+"""What a chat template that shows the date is told, so that a run asks alike on all its days."""
 
 
 class Ask(Record):
@@ -49,12 +53,13 @@ class Prompter:
 
     def __init__(self, tokenizer: Any, ask: Ask) -> None:
         self.tokenizer, self.ask = tokenizer, ask
+        self._leading = leading(tokenizer) if ask.format == "plain" else []
         self._templates: dict[tuple[str, ...], list[list[int]]] = {}
 
     def question(self, prompt: str, turns: Sequence[Turn] = ()) -> list[int]:
         """Token ids of everything up to where the answer starts."""
         if self.ask.format == "plain":
-            return self._plain(self._as_text(prompt, turns))
+            return [*self._leading, *self._plain(self._as_text(prompt, turns))]
         asked = self.ask.turns(prompt, turns)
         between = self._between(tuple(turn.role for turn in asked))
         texts = [self._plain(turn.content) for turn in asked]
@@ -81,21 +86,41 @@ class Prompter:
         return ids
 
 
+def leading(tokenizer: Any) -> list[int]:
+    """The token that the model's own tokenizer begins every text with, if there is one: such a model is lost without it."""
+    ids: list[int] = tokenizer("")["input_ids"]
+    return ids if ids and ids == [tokenizer.bos_token_id] else []
+
+
 def _template_parts(tokenizer: Any, roles: tuple[str, ...]) -> list[list[int]]:
     return [tokenizer(part, add_special_tokens=False)["input_ids"] for part in template_texts(tokenizer, roles)]
 
 
 def template_texts(tokenizer: Any, roles: tuple[str, ...]) -> list[str]:
     """What the chat template puts before, between and after messages of these roles. Raises StudentError."""
-    turns = [{"role": role, "content": _SLOT} for role in roles]
-    rendered: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-    parts = rendered.split(_SLOT)
-    if len(parts) != len(roles) + 1:
-        raise StudentError(
-            f"The student's chat template cannot show messages of the roles {', '.join(roles)}. Use `format: plain` in the eval "
-            "set, or a student whose template takes them."
-        )
+    slots = [_SLOT.format(at) for at in range(len(roles))]
+    turns = [{"role": role, "content": slot} for role, slot in zip(roles, slots, strict=True)]
+    try:
+        shown: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, date_string=DAY)
+    except (TemplateError, ValueError, TypeError) as error:
+        raise _cannot_show(roles, f" ({str(error).splitlines()[0] if str(error) else type(error).__name__})") from error
+    parts = list[str]()
+    for slot in slots:  # each once, in order
+        before, found, shown = shown.partition(slot)
+        if not found:
+            raise _cannot_show(roles)
+        parts.append(before)
+    parts.append(shown)
+    if any(slot in part for slot in slots for part in parts):
+        raise _cannot_show(roles)
     return parts
+
+
+def _cannot_show(roles: tuple[str, ...], why: str = "") -> StudentError:
+    return StudentError(
+        f"The student has no chat template that shows messages of the roles {', '.join(roles)} once each and in this order{why}. Use "
+        "`format: plain` in the eval set, or a student whose template does."
+    )
 
 
 def shared_prefix(rows: list[list[int]]) -> int:

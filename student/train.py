@@ -82,6 +82,10 @@ def train(
     if not encoded:
         raise ValueError(f"none of the {len(examples)} training items fits train.max_tokens={settings.max_tokens}")
     count = len(encode(student.tokenizer, ask, learned, settings.max_tokens)[0]) if watched else len(encoded)
+    if not count:
+        raise ValueError(
+            f"of the training items only those held out (train.hold_out={settings.hold_out:g}) fit train.max_tokens={settings.max_tokens}"
+        )
     if around.start is None:
         student.reset(seed)
     else:

@@ -94,7 +94,7 @@ class StudentWorker:
         """
         self.start()
         roles = [turn.role for turn in ask.turns("")] if ask.format == "chat" else []
-        job = {"job": "merge", "adapter": str(adapter), "out": str(out), "roles": roles}
+        job = {"job": "merge", "adapter": str(adapter), "out": str(out), "roles": roles, "plain": ask.format == "plain"}
         return self._call({**job, "max_new_tokens": max_new_tokens}, lambda message: None)["around"]
 
     def close(self) -> None:

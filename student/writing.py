@@ -52,7 +52,7 @@ def write_answers(
     prompter = Prompter(student.tokenizer, ask)
     prompts = [prompter.question(question.prompt, question.turns) for question in questions]
     longest = max(map(len, prompts)) + max_new_tokens
-    own = not _asks_for_more(student) and reads_like_the_model(student, prompts[0], longest)
+    own = not more_than_greedy(student) and reads_like_the_model(student, prompts[0], longest)
     written: dict[int, Written] = {}
     for number, said in (_decoded if own else _generated)(student, prompts, (max_new_tokens, ask.stop), on_note):
         written[number] = _until_end(student, said, end_tokens(student), ask.stop)
@@ -134,10 +134,10 @@ class _Stopped:
         return torch.tensor(found, device=input_ids.device)
 
 
-def _asks_for_more(student: Student) -> bool:
-    """Whether the model's own settings make `generate` take another than the likeliest token."""
-    asked = [getattr(student.causal.generation_config, name, None) for name in MORE_THAN_GREEDY]
-    return any(one not in (None, 0, 1, [], {}) for one in asked)
+def more_than_greedy(student: Student) -> dict[str, Any]:
+    """What of the model's own settings makes `generate` take another than the likeliest token."""
+    asked = {name: getattr(student.causal.generation_config, name, None) for name in MORE_THAN_GREEDY}
+    return {name: value for name, value in asked.items() if value not in (None, 0, 1, [], {})}
 
 
 def _until_end(student: Student, said: list[int], ends: set[int], stop: Sequence[str]) -> Written:

@@ -80,6 +80,33 @@ def test_splits_have_exactly_the_sizes_asked_for(
     assert len(set.union(*found.values())) == len(ROWS)
 
 
+def test_sizes_that_are_more_than_there_is_are_refused_and_what_is_left_over_goes_to_test(tmp_path: Path) -> None:
+    with pytest.raises(EvalError, match="mine: 20, select: 20 and test: 30 are more than the 64 items"):
+        load_evals(written(tmp_path, ROWS, splits={"mine": 20, "select": 20, "test": 30}))
+    assert len(ids(load_evals(written(tmp_path, ROWS, splits={"mine": 20, "select": 20, "test": 10})))["test"]) == 24
+
+
+def sums(count: int) -> list[Seed]:
+    return [
+        Seed(id=f"{at}", prompt=f"What is {at} + {7 * at % 50}?", answer=f"{at + 7 * at % 50}") for at in range(count)
+    ]
+
+
+def test_other_numbers_are_another_question_where_numbers_are_the_answer() -> None:
+    assert len(look_alikes(sums(60))) > 30 and len(make_folds(sums(60), 3)) == 3
+    named = [one.model_copy(update={"answer": "sum"}) for one in sums(60)]
+    assert len(look_alikes(named)) == 1
+
+
+def test_choices_of_its_own_are_a_part_of_a_question() -> None:
+    asked = "Which of these sentences is written correctly?"
+    own = [
+        Seed(id=row["id"], prompt=asked, answer=row["text"], choices=(row["text"], row["text"][::-1])) for row in ROWS
+    ]
+    assert len(look_alikes(own)) > len(ROWS) // 2
+    assert len(look_alikes([one.model_copy(update={"choices": ("a", "b")}) for one in own])) == 1
+
+
 def test_every_split_has_its_share_of_every_label(tmp_path: Path) -> None:
     evals = load_evals(written(tmp_path, ROWS))
     assert set(Counter(seed.answer for seed in evals.seeds).values()) == {5}

@@ -177,6 +177,28 @@ def test_worked_answers_are_kept_whole_and_compared_by_their_number(tmp_path: Pa
     assert "#### 2" in next(iter(load_evals(tmp_path / "guess.yaml").seeds)).answer or spec.kind == "generate"
 
 
+def text(at: int) -> str:
+    draw = random.Random(at)
+    return " ".join("".join(draw.sample(SYLLABLES, 3)) for _ in range(8))
+
+
+def test_an_input_that_most_instructions_lack_is_a_part_of_the_question(tmp_path: Path) -> None:
+    """As Alpaca has it."""
+    some = lambda at: text(900 + at) if at % 5 < 2 else ""  # noqa: E731
+    found = rows(instruction=text, input=some, output=lambda at: text(500 + at))
+    spec = written(write(tmp_path / "alpaca.jsonl", found))
+    assert "{{ instruction }}" in spec.prompt and "{{ input }}" in spec.prompt and spec.columns.answer == "output"
+
+
+def test_the_first_of_several_right_answers_is_the_answer(tmp_path: Path) -> None:
+    """As SQuAD has it."""
+    spec = written(write(tmp_path / "squad.jsonl", rows(
+        id=lambda at: f"q{at * 37}", context=text, question=lambda at: text(500 + at) + "?",
+        answers=lambda at: {"text": [text(at).split()[at % 8]], "answer_start": [3]},
+    )))  # fmt: skip
+    assert spec.columns.answer == "answers.text.0" and spec.scorer.name != "json"
+
+
 def test_worked_answers_win_over_a_column_of_skills(tmp_path: Path) -> None:
     made = rows(
         id=lambda at: f"N{at:03}",
@@ -219,9 +241,11 @@ def test_chats(tmp_path: Path) -> None:
     )  # fmt: skip
     spec = written(write(tmp_path / "d.jsonl", made))
     assert spec.format == "chat"
-    seed = load_evals(tmp_path / "guess.yaml").seeds[0]
-    assert [turn.role for turn in seed.turns] == ["system", "user"]
-    assert seed.answer.startswith("answer ")
+    evals = load_evals(tmp_path / "guess.yaml")
+    assert evals.spec.system == "Be brief." and all(
+        not seed.turns and "Be brief" not in seed.prompt for seed in evals.seeds
+    )
+    assert evals.seeds[0].answer.startswith("answer ")
 
 
 def test_questions_of_two_columns(tmp_path: Path) -> None:

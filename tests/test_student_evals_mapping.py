@@ -21,7 +21,7 @@ from pyarrow import parquet
 from student.evals.address import Address
 from student.evals.cells import text_of
 from student.evals.items import read_items
-from student.evals.load import load_evals
+from student.evals.load import EvalSet, load_evals
 from student.evals.mapping import check_mapping
 from student.evals.spec import EvalError, EvalSpec
 from student.evals.template import Template
@@ -155,6 +155,42 @@ def test_messages_are_turns_and_readable_text(tmp_path: Path) -> None:
     assert more.prompt == "user: hello\nassistant: yes?\nuser: what now?"
     assert more.turns == (Turn.model_validate(user), Turn.model_validate(reply), Turn(role="user", content="what now?"))
     assert more == Seed.model_validate_json(more.model_dump_json())
+
+
+def test_a_system_message_that_all_items_share_is_the_task_s(tmp_path: Path) -> None:
+    system, reply = {"role": "system", "content": "You are terse."}, {"role": "assistant", "content": "yes?"}
+    asked = [
+        {"role": "user", "content": question}
+        for question in ("Where is the toner?", "How far is Rome from here?", "My laptop hums", "Name a red fruit")
+    ]
+    rows = [{"q": [system, one], "a": "x"} for one in asked[:3]] + [
+        {"q": [system, asked[3], reply, asked[0]], "a": "x"}
+    ]
+    told = chat_of(tmp_path, rows)
+    items = [*told.seeds, *told.held_out.select(), *told.held_out.open_test(lambda: None)]
+    assert (told.spec.system, told.spec.instruction) == ("You are terse.", "You are terse.")
+    assert {one.prompt for one in items} == {
+        *(one["content"] for one in asked[:3]), "user: Name a red fruit\nassistant: yes?\nuser: Where is the toner?"
+    }  # fmt: skip
+    assert sorted(len(one.turns) for one in items) == [0, 0, 0, 3]
+    rows[1]["q"] = rows[1]["q"][1:]
+    kept = chat_of(tmp_path, rows)
+    assert kept.spec.system == "" and any(
+        one.turns and one.turns[0].role == "system" for one in (*kept.seeds, *kept.held_out.select())
+    )
+
+
+def chat_of(folder: Path, rows: Rows) -> EvalSet:
+    (folder / "chat.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    told = {
+        "name": "x",
+        "source": "chat.jsonl",
+        "columns": COLUMNS,
+        "kind": "generate",
+        "splits": {"mine": 2, "select": 1},
+    }
+    (folder / "chat.yaml").write_text(json.dumps(told))
+    return load_evals(folder / "chat.yaml")
 
 
 def test_a_last_message_of_the_assistant_can_be_the_answer(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import MistralConfig, MistralForCausalLM
+from transformers import Gemma3ForCausalLM, Gemma3TextConfig, MistralConfig, MistralForCausalLM
 
 from student import choices, decoding, writing
 from student.child import Desk
@@ -16,6 +16,7 @@ from student.choices import score_choices
 from student.decoding import Block
 from student.errors import StudentError
 from student.frozen import Frozen, frozen_of
+from student.layers import Runner
 from student.lora import Student
 from student.models import TINY, Machine, load
 from student.prompting import Ask, Prompter
@@ -353,6 +354,19 @@ def test_a_sliding_window_is_kept_to(sliding: Student) -> None:
             assert value == pytest.approx(alone, abs=1e-3)
     written = write_answers(sliding, asked(), open_questions(), 6, lambda *_: None)
     assert written == [generated(sliding, asked(), text, 6) for text in TEXTS]
+
+
+def test_layers_of_several_kinds_are_run_in_parts_each_as_its_own_kind(tiny: Student) -> None:
+    torch.manual_seed(0)
+    kinds = ["sliding_attention", "full_attention", "sliding_attention", "sliding_attention"]
+    shape = Gemma3TextConfig(
+        vocab_size=len(tiny.tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=4, num_attention_heads=2, head_dim=16,
+        num_key_value_heads=1, sliding_window=512, layer_types=kinds, eos_token_id=0, bos_token_id=0, pad_token_id=0, initializer_range=0.4,
+    )  # fmt: skip
+    model: Any = Gemma3ForCausalLM._from_config(shape, attn_implementation="eager")
+    student = Student(model.eval(), tiny.tokenizer, Lora(rank=2, layers=0.5))
+    assert Runner(student, [5, 6, 7, 8]).in_parts
+    assert student.backbone.config.layer_types == kinds
 
 
 def test_texts_within_the_window_are_run_in_our_way(sliding: Student) -> None:

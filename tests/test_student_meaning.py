@@ -88,7 +88,7 @@ def test_what_was_learned_is_not_in_it_and_is_not_lost(tmp_path: Path, how: Any)
 
 
 def test_layers_that_nobody_looks_at_do_not_run(tiny: Student, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, last = meaning._layers(tiny)
+    first, last = tiny.layers
 
     def unwanted(*arguments: Any, **named: Any) -> None:
         raise AssertionError("nobody looks at this layer")

@@ -104,6 +104,15 @@ def test_a_tokenizer_that_adds_tokens_by_itself_is_told_not_to(student: Student,
     assert json.loads((tmp_path / "merged" / "tokenizer_config.json").read_text())["add_bos_token"] is False
 
 
+def test_a_merged_model_keeps_what_its_base_asks_of_generate(student: Student, adapter: Path, tmp_path: Path) -> None:
+    student.causal.generation_config.repetition_penalty = 1.3
+    said = written(student, adapter)
+    merge(student, adapter, tmp_path / "merged", 12)
+    alone = tiny(tmp_path / "students", str(tmp_path / "merged"))
+    assert alone.causal.generation_config.repetition_penalty == 1.3
+    assert written(alone, None) == said
+
+
 def test_a_broken_adapter_is_refused(student: Student, adapter: Path, tmp_path: Path) -> None:
     weights = load_file(adapter / "adapter_model.safetensors")
     name = next(iter(weights))

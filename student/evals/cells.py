@@ -131,6 +131,11 @@ def turns_of(value: Sequence[Any], column: str, cut_answer: bool) -> tuple[str, 
             f"{last}; a question ends with the user's. Where the last message is the right answer, say "
             f"`answer: {column}.-1.content`",
         )
+    return as_transcript(turns)
+
+
+def as_transcript(turns: Sequence[Turn]) -> tuple[str, tuple[Turn, ...]]:
+    """A question of these messages as text and, where it is more than one, as messages."""
     if len(turns) == 1:
         return turns[0].content, ()
     return "\n".join(f"{turn.role}: {turn.content}" for turn in turns), tuple(turns)

@@ -136,7 +136,7 @@ def _left_out(suite: Suite, told: Collection[str]) -> Iterator[Finding]:
             serious = reason not in ("exact repeat", "also in test")
             why = {
                 "exact repeat": f"The same {suite.noun} with the same answer stands in the file before; one of each is kept.",
-                "also in test": "They stand word for word in test, too, and are kept there only.",
+                "also in test": "They stand in test, too, with the same words in the same order, and are kept there only.",
             }.get(reason, "They are in no split.")
             yield Finding(
                 level="warning" if serious else "note", code="left-out", where=reason, count=count,
@@ -155,7 +155,9 @@ def _larger(suite: Suite) -> Iterator[Finding]:
     """Roles that got clearly more than was asked for: groups of look-alikes are not torn apart."""
     for role, items in suite.roles.items():
         asked = suite.loaded.spec.splits.get(role)
-        size = asked.take if isinstance(asked, Part) else asked
+        size = (
+            asked.take if isinstance(asked, Part) else None if role == "test" else asked
+        )  # which gets what is left over
         if isinstance(size, int) and len(items) > 1.2 * size:
             yield Finding(
                 level="warning", code="split-size", where=role, count=len(items) - size,

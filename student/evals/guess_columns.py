@@ -19,6 +19,7 @@ from student.records import Record
 ANSWERS = (
     "answer", "label", "intent", "category", "class", "target", "gold", "expected", "output", "completion", "response", "solution",
     "reply", "sentiment", "queue", "topic", "y", "key", "truth", "ideal", "tag", "reference", "result", "final",
+    "answers",
 )  # fmt: skip
 QUESTIONS = (
     "question", "prompt", "text", "sentence", "query", "utterance", "input", "instruction", "problem", "message", "body", "content",
@@ -64,7 +65,11 @@ class Guesser:
     def free(self) -> list[Column]:
         """Columns that hold something in most rows and are not taken."""
         most = 0.5 * self.profile.total
-        return [one for one in self.profile.columns.values() if one.rows > most and not self._spent(one.name)]
+        return [one for one in self.left() if one.rows > most]
+
+    def left(self) -> list[Column]:
+        """Columns that hold something in any row and are not taken."""
+        return [one for one in self.profile.columns.values() if one.rows and not self._spent(one.name)]
 
     def _spent(self, name: str) -> bool:
         return any(
@@ -210,7 +215,10 @@ def prompt_columns(made: Guesser, chat: Column | None, answer: Column) -> dict[s
         made.say("columns.prompt", chat.name, "lists of messages with role and content")
         return {"prompt": chat.name}
     texts = [one for one in made.free() if (one.mostly("text") or one.mostly("number")) and "." not in one.name]
-    by_name = {re.sub(r"[ _-]", "", one.name.casefold()): one for one in texts}
+    seldom = [
+        one for one in made.left() if one.mostly("text") and "." not in one.name
+    ]  # Alpaca's `input` is often empty
+    by_name = {re.sub(r"[ _-]", "", one.name.casefold()): one for one in (*seldom, *texts)}
     for first, second in PAIRS:
         pair = [by_name.get(first), by_name.get(second)]
         if pair[0] is not None and pair[1] is not None and min(one.words_each for one in pair if one) >= 1.5:

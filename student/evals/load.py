@@ -21,13 +21,14 @@ from student.evals.items import OnProgress, read_items
 from student.evals.mapping import check_mapping
 from student.evals.plugins import call_plugin
 from student.evals.spec import ROLES, EvalError, EvalSpec, Part, check_choices, read_spec
-from student.evals.splits import deal, split_items
+from student.evals.splits import deal, numbers_in, split_items
+from student.evals.system import without_system
 from student.evals.trouble import listed, shown
 from student.grade import Answering, RawAnswer, grade
 from student.held_out import HeldOut
 from student.prompting import Ask
 from student.records import Attempt, HeldOutItem, Item, Seed, Split
-from student.similar import fold
+from student.similar import Numbers, fold
 
 FEW = 150
 """With fewer items than this `select` cannot tell rounds apart: at 70 % right its 95 % interval is 15 points wide or wider."""
@@ -240,6 +241,7 @@ def _read(
             )
         dropped.update(lost)
     _one_name_each(parts, where)
+    spec, parts = without_system(spec, parts)
     return Loaded(spec, parts, dropped, _fingerprint(spec, parts), where)
 
 
@@ -333,19 +335,25 @@ def _by_part(loaded: Loaded, wanted: dict[Split, Part]) -> dict[Split, list[Seed
         items = loaded.parts[name]
         if "test" not in shares:
             items = _not_in_test(loaded, items, wanted)
-        roles.update(deal(items, shares, loaded.spec.draw))
+        try:
+            roles.update(deal(items, shares, loaded.spec.draw))
+        except EvalError as error:
+            gone = len(loaded.parts[name]) - len(items)
+            also = f" Of {name!r}, {gone} stand in test, too, numbers aside, and were taken out." if gone else ""
+            raise EvalError(f"{error}{also}") from error
     return roles
 
 
 def _not_in_test(loaded: Loaded, items: list[Seed], wanted: dict[Split, Part]) -> list[Seed]:
     tested = loaded.parts.get(wanted["test"].source, []) if "test" in wanted else []
-    asked = {_as_asked(item) for item in tested}
-    kept = [item for item in items if _as_asked(item) not in asked]
+    numbers = numbers_in([*tested, *items])
+    asked = {_as_asked(item, numbers) for item in tested}
+    kept = [item for item in items if _as_asked(item, numbers) not in asked]
     if len(kept) < len(items):
         loaded.dropped["also in test"] += len(items) - len(kept)
     return kept
 
 
-def _as_asked(item: Seed) -> tuple[str, ...]:
+def _as_asked(item: Seed, numbers: Numbers) -> tuple[str, ...]:
     """What makes two questions the same: the folded text, and the choices where an item has its own."""
-    return (fold(item.prompt), *map(fold, item.choices))
+    return (fold(item.prompt, numbers), *(fold(choice, numbers) for choice in item.choices))

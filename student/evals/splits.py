@@ -6,6 +6,7 @@ same items always give the same split, and an item that is added moves few other
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from student.evals.spec import EvalError
 from student.grouping import groups
 from student.records import Seed, Split, text_hash
+from student.similar import Numbers
 
 SAME_GROUP = 0.6
 """Items this much alike (character 4-gram overlap) stay in one split and one fold."""
@@ -25,13 +27,18 @@ LARGEST = 8
 def split_items(
     items: Sequence[Seed], sizes: Mapping[Split, Any], draw: int = 0, without_select: bool = False
 ) -> dict[Split, list[Seed]]:
-    """Items of `mine`, `select` and `test` from one list. Sizes are counts or shares of the whole; the rest is `test`.
+    """Items of `mine`, `select` and `test` from one list. Sizes are counts or shares of the whole; `test` gets all that is left over.
 
     `without_select`: `select` may be empty. Raises EvalError when the parts exceed the whole.
     """
     total = len(items)
     wanted = {role: _count(size, total) for role, size in sizes.items()}
     mine, select = wanted.get("mine", 0), wanted.get("select", 0)
+    if wanted.get("test", 0) > max(0, total - mine - select) and isinstance(sizes.get("test"), int):
+        raise EvalError(
+            f"mine: {mine}, select: {select} and test: {wanted['test']} are more than the {total} items there are. Change `splits` in "
+            "the YAML file, or add items."
+        )
     if mine < 1 or select < (0 if without_select else 1) or mine + select >= total:
         raise EvalError(
             f"The eval set has {total} items; mine={mine} and select={select} must both be at least 1 and leave some for "
@@ -135,10 +142,27 @@ def _fitting(groups: list[list[list[Seed]]], in_turn: Sequence[int], room: int) 
     return next(at for at in in_turn if groups[at]), 0
 
 
+def numbers_in(items: Sequence[Seed]) -> Numbers:
+    """How numbers in questions are compared: where answers are written numbers, another number is another question."""
+    return "keep" if all(not item.choices and _is_number(item.answer) for item in items) else "fold"
+
+
+def _is_number(answer: str) -> bool:
+    try:
+        return math.isfinite(float(answer.replace(",", "")))
+    except ValueError:
+        return False
+
+
 def look_alikes(items: Sequence[Seed], threshold: float = SAME_GROUP) -> list[list[Seed]]:
-    """Items grouped so that any two near-duplicates are in one group (single linkage); order of first appearance."""
+    """Items grouped so that any two near-duplicates are in one group (single linkage); order of first appearance.
+
+    Choices of an item's own are a part of its question.
+    """
     in_order = sorted(range(len(items)), key=lambda at: items[at].id)  # rows in another order give the same groups
-    found = groups([items[at].prompt for at in in_order], threshold)
+    own_choices = len({item.choices for item in items}) > 1
+    texts = [" ".join((item.prompt, *item.choices)) if own_choices else item.prompt for item in items]
+    found = groups([texts[at] for at in in_order], threshold, numbers=numbers_in(items))
     group_of = dict(zip(in_order, found, strict=True))
     together: dict[int, list[Seed]] = defaultdict(list)
     for at, item in enumerate(items):

@@ -66,8 +66,10 @@ def _same(goal: Any, found: Any, texts: str) -> bool:
 
 
 def same_json(goal: Any, found: Any, texts: str = "normalised") -> bool:
-    """Whether `found` has what `goal` has; objects may have more fields, lists may not have more members."""
+    """Whether `found` has what `goal` has; objects may have more fields, but for empty ones; lists may not have more members."""
     if isinstance(goal, dict):
+        if not goal:
+            return found == {}
         return isinstance(found, dict) and all(
             name in found and same_json(value, found[name], texts) for name, value in goal.items()
         )

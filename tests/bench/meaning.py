@@ -34,12 +34,12 @@ from guard import rewordings
 from strategies import STRATEGIES, Judged
 
 from agent.builtin import cache_folder, pull
-from loops.judging import is_number
 from loops.meanings import kind_of, said_alike
 from loops.settings import CurateSettings
 from loops.state import State
 from student import meaning, nearness
 from student.evals.load import load_evals
+from student.evals.splits import numbers_in
 from student.lora import Student
 from student.models import Machine, load
 from student.nearness import Space, Spelling, Vectors
@@ -232,7 +232,7 @@ def alike(seeds: Sequence[Seed], asked: Sequence[Candidate], embed: Embed, least
         settings=SimpleNamespace(curate=CurateSettings(meaning=least)), evals=SimpleNamespace(seeds=tuple(seeds)),
         student=SimpleNamespace(embed=lambda texts, around, on: embed(tuple(texts), tuple(around))), emit=lambda name, **fields: None,
     )  # fmt: skip
-    numbers = "keep" if all(is_number(seed.answer) for seed in seeds) else "fold"
+    numbers = numbers_in(seeds)
     return dict(said_alike(crew, State(), asked, [], numbers))
 
 
