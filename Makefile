@@ -5,7 +5,8 @@
 #   make check     lint, types, import rules and the fast tests: run before a commit
 #   make bench     how close to the machine: measurements, with WHOLE=1 over an hour of them; none fails on a clock
 #   make evidence  what the claims in docs/evidence.md rest on: many hours, resumable
-#                  both take DATA=folder, with trec, snips, sst2 and gsm8k as docs/evals.md has them; without it the built-in tickets
+#                  both take DATA=folder, with trec, snips, sst2 and gsm8k as docs/evals.md has them; without it bench takes the
+#                  built-in tickets, and evidence does only what needs no data
 #   make install   only the environment in .venv (PYTHON=python3.12 chooses another interpreter)
 #   make clean     remove what make made; runs/ is kept
 
@@ -49,7 +50,7 @@ bench: $(READY)
 
 evidence: $(READY)
 	$(BIN)/python tests/bench/claims.py
-	set -e; for name in guard meaning witnesses strategies; do echo "== $$name"; $(BIN)/python tests/bench/$$name.py $(DATA); done
+	$(if $(DATA),set -e; for name in guard meaning witnesses strategies; do echo "== $$name"; $(BIN)/python tests/bench/$$name.py $(DATA); done)
 	$(if $(DATA),$(BIN)/python tests/bench/training.py --data $(DATA) && $(BIN)/python tests/bench/gain.py --data $(DATA) && $(BIN)/python tests/bench/changes.py --data $(DATA),@echo "gain.py needs DATA=folder or the hub: python tests/bench/gain.py")
 
 clean:

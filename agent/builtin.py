@@ -106,6 +106,18 @@ def cache_folder() -> Path:
     return (Path(shared) if shared.startswith("/") else Path.home() / ".cache") / "llm2llm"
 
 
+def made_cache() -> Path:
+    """The same, made where it was not there. Raises PullError."""
+    place = cache_folder()
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PullError(
+            f"Nothing can be kept in {str(place)!r} ({error.strerror or error}). Name a folder of yours in LLM2LLM_CACHE."
+        ) from error
+    return place
+
+
 def cached_path(model: Builtin) -> Path:
     """Where the file of `model` is, or will be once it has been pulled."""
     return cache_folder() / "models" / model.file_name

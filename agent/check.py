@@ -14,7 +14,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from agent.launch import told_of
+from agent.launch import asks_elsewhere, told_of
 from agent.mode import evals_for
 from agent.models import check_models, open_teacher
 from agent.safe import safe
@@ -24,10 +24,12 @@ from loops.settings import RunSettings
 from loops.stats import wilson
 from student.evals.load import EvalSet
 from student.grade import same_answer
-from teacher.aimless import aimless
+from student.records import Failure, Seed, Weakness
+from teacher.aimless import anything
 from teacher.curate import answer_request, asked_seeds, read_answer, shown_seeds
-from teacher.generate import check_strategies
+from teacher.generate import check_strategies, plan_orders
 from teacher.requests import Reply, Request
+from teacher.sheet import TaskSheet
 
 ASKED = 24
 """Seeds the teacher is asked."""
@@ -58,7 +60,7 @@ def check_run(
         "teacher",
         Text(safe(settings.teacher.model + (f" at {settings.teacher.base_url}" if settings.teacher.base_url else ""))),
     )
-    if settings.teacher.base_url and not settings.teacher.replay:
+    if asks_elsewhere(settings):
         shown = len(shown_seeds(sheet_of(evals), evals.for_teacher, settings.curate.shown))
         asked = f"{min(ASKED, len(evals.seeds) - shown)} questions of mine, without their answers"
         asked += f", and {shown} with them" if shown else ""
@@ -103,9 +105,10 @@ def _estimate(
     checks = settings.curate.answers if settings.curate.verify else 0
     answers = settings.teacher.check_items + asked_for * checks
     few = settings.generate.model_copy(update={"lessons": min(lessons, SAMPLE)})
-    orders = aimless(sheet_of(evals), evals.for_teacher, few, 1, settings.seed)
+    sheet, seeds = sheet_of(evals), evals.for_teacher
+    orders = plan_orders(sheet, _stand_ins(sheet, seeds, few.lessons), few, 1, settings.seed, seeds)
     per_most = tokens / sum(one.most_tokens() for one in asked)  # what comes for each token that a request could take
-    per_lesson = per_most * sum(one.request.most_tokens() for one in orders) / sum(one.count for one in orders)
+    per_lesson = per_most * sum(one.request.most_tokens() for one in orders) / max(1, few.lessons)
     written, total = (
         asked_for * settings.generate.tokens_per_lesson,
         answers * tokens / len(asked) + asked_for * per_lesson,
@@ -124,6 +127,14 @@ def _estimate(
     else:
         lines.append(("money", "unknown: set budget.prompt_price and budget.completion_price (per million tokens)"))
     return lines
+
+
+def _stand_ins(sheet: TaskSheet, seeds: Sequence[Seed], lessons: int) -> list[Weakness]:
+    """What is not known before a run: weaknesses, as if every seed were a failure."""
+    if sheet.labels:
+        return anything(seeds, lessons, 1)
+    failures = tuple(Failure(seed=seed, wrong_answer="", barely=True) for seed in seeds)
+    return [Weakness(id="", name="", failures=failures, lessons=lessons)]
 
 
 def explain_settings(prefix: str) -> RenderableType:

@@ -195,11 +195,11 @@ def check(
     explain: Annotated[
         str | None, typer.Option("--explain", metavar="KEY", help="Explain settings that start with KEY; '' for all.")
     ] = None,
-    allow_code: AllowCode = False,
+    runs: Runs = RUNS, allow_code: AllowCode = False,
 ) -> None:  # fmt: skip
     """Check a config and its eval set, reach the teacher, score it on a few seeds, and estimate the cost."""
     from agent.check import check_run, explain_settings
-    from agent.launch import FIXABLE
+    from agent.launch import FIXABLE, replayed
     from agent.safe import safe
     from agent.settings import resolve
 
@@ -208,6 +208,7 @@ def check(
             _print(explain_settings(explain))
             return
         settings, _ = resolve(config, sets, _typed(evals, student, teacher))
+        settings = replayed(settings, runs)
         _print(check_run(settings, allow_code, lambda text: typer.echo(f"llm2llm: {safe(text)}", err=True)))
     except FIXABLE as error:
         fail(str(error))

@@ -111,15 +111,15 @@ def _same_items(first: Files, other: Files, asked: Sequence[Attempt], found: Seq
 
 
 def _compared(files: Files, kept: Sequence[Attempt]) -> Compared:
-    claim, spent = files.claim, cost_of(files)[0].teacher
+    claim, spent = files.claim, cost_of(files)[0]
     assert claim is not None, "a run without a claim was refused"
     source = str(files.settings.get("lessons_from") or "")
-    free = bool(source) and spent is None
+    free = bool(source) and spent.teacher is None
     return Compared(
         run=files.folder.name, student=_model(files, "student"), teacher=_model(files, "teacher"),
         lessons_from=source.rpartition("/")[2], best=claim.best, seed_only=score([*files.test["seed-only"].values()]),
         kept=score(kept), lessons=sum(len(one.lessons) for one in files.trail.rounds if one.number <= claim.best),
-        tokens=0 if free else spent.tokens if spent else None, money=0.0 if free else spent.money if spent else None,
+        tokens=0 if free else spent.tokens, money=0.0 if free else spent.money,
         seconds=files.view.elapsed(), seen_before=claim.test_seen_before_by,
     )  # fmt: skip
 

@@ -91,8 +91,13 @@ def score(
     from agent.launch import FIXABLE
     from agent.scored import as_json, shown
     from agent.scoring import Order, score_model
+    from agent.settings import SettingsError
 
     try:
+        if url and name:
+            raise SettingsError(
+                "--model names what answers where MODEL is an address; with --url MODEL is that name. Leave --model out."
+            )
         place, called = (model, name) if "://" in model else (url, model)
         order = Order.checked(called, split, place, adapter, bare=bare, limit=limit, key_env=key_env)
         with progress() as on_stage, _loaded(source, allow_code, on_stage) as loaded:

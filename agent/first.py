@@ -6,6 +6,7 @@ guess that could not be loaded is never left behind.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,9 +82,9 @@ def _said(file: Path, target: Path) -> str:
 
 def _write(target: Path, text: str) -> None:
     """Write aside, read it as the loader will, and put it in its place."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(f".{target.stem}.{os.getpid()}.yaml")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         write_text(draft, text)
         read_spec(draft)
         draft.replace(target)
@@ -91,8 +92,13 @@ def _write(target: Path, text: str) -> None:
         raise EvalError(
             f"No eval set could be written for this data: {str(error).replace(str(draft), str(target))}"
         ) from error
+    except OSError as error:
+        raise EvalError(
+            f"{str(target)!r} cannot be written ({error.strerror or error}). Name a file in a folder of yours with --to."
+        ) from error
     finally:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
 
 
 def told(made: First) -> RenderableType:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from agent.builtin import cache_folder
+from agent.builtin import made_cache
 from agent.models import SPIN_COUNT, model_file
 from agent.settings import local_path
 from student.evals.findings import OnStage
@@ -49,8 +49,7 @@ class Here:
         """`lora`: the shape of the adapters it will be examined with. A built-in model is fetched."""
         os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
         on_stage("loading the model", 0, None)
-        cache = cache_folder()
-        cache.mkdir(parents=True, exist_ok=True)
+        cache = made_cache()
         source = model_file(
             local_path(model, Path()), lambda *_, **fields: on_stage("fetching MB", fields["done"], fields["total"])
         )

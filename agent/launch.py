@@ -182,9 +182,14 @@ def tell_start(folder: RunFolder, settings: RunSettings, evals: EvalSet, log: Ev
     if evals.dropped:
         counts = ", ".join(f"{reason} {count:,}" for reason, count in sorted(evals.dropped.items()))
         log("note", text=f"rows of the eval set that are in no split: {counts}")
-    asked = not settings.lessons_from and (not settings.teacher.replay or settings.teacher.replay_then_ask)
-    if settings.teacher.base_url and asked:
+    if asks_elsewhere(settings):
         log("run.leaves", host=settings.teacher.base_url, columns=told_of(settings, evals), items=len(evals.seeds))
+
+
+def asks_elsewhere(settings: RunSettings) -> bool:
+    """Whether a run sends anything to a server."""
+    asked = not settings.lessons_from and (not settings.teacher.replay or settings.teacher.replay_then_ask)
+    return bool(settings.teacher.base_url) and asked
 
 
 def told_of(settings: RunSettings, evals: EvalSet) -> list[str]:

@@ -35,6 +35,13 @@ SPIN_COUNT = "5000"
 cores a teacher's answer then took up to 20 times as long, with this 3 times (docs/decisions/0005)."""
 
 
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).expanduser().exists()
+    except (OSError, RuntimeError):  # a name too long for a file; the home of nobody
+        return False
+
+
 def check_models(settings: RunSettings) -> None:
     """Refuse models that cannot be there, before a run is made or anything is fetched. Raises the rooms' errors."""
     teacher = settings.teacher
@@ -51,7 +58,7 @@ def check_models(settings: RunSettings) -> None:
             raise SettingsError(
                 f"{key}={model!r} is no built-in model. There are: {', '.join(BUILTINS)}, builtin:tiny."
             )
-        if (model.endswith(".gguf") or model.startswith((".", "/", "~"))) and not Path(model).expanduser().exists():
+        if (model.endswith(".gguf") or model.startswith((".", "/", "~"))) and not _exists(model):
             raise SettingsError(f"{key}={model!r} does not exist. Check the path.")
     if unasked or (teacher.replay and not teacher.replay_then_ask):
         return

@@ -46,6 +46,8 @@ def resolve(source: str | None, overrides: Sequence[str], typed: dict[str, Any])
     for key, value in typed.items():
         _put(tree, key, value)
     _override(tree, overrides)
+    if any(one.partition("=")[0].strip() == "evals" for one in overrides) and tree.get("evals"):
+        tree["evals"] = whole_address(str(tree["evals"]), Path())
     if not tree.get("evals"):
         raise SettingsError("No eval set is named. Give a recipe (see `llm2llm run --help`), or --evals FILE.")
     return _validate(tree, where), name if source else name_of(str(tree["evals"]))
@@ -82,7 +84,7 @@ def _read(source: str | None) -> tuple[str, dict[str, Any], str]:
         raise SettingsError(_unknown_recipe(source))
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except (ValueError, yaml.YAMLError) as error:  # ValueError: a date that is none, or bytes that are no UTF-8
         raise SettingsError(f"{path}: this is no readable YAML: {error}. Correct it, in UTF-8.") from error
     if not isinstance(tree, dict):
         raise SettingsError(f"{path}: expected keys such as `evals:` and `student:`, found {type(tree).__name__}.")
@@ -108,7 +110,10 @@ def whole_address(evals: str, folder: Path) -> str:
 
 def local_path(model: str, folder: Path) -> str:
     """The whole path of a model that is a file or folder below `folder`; any other name as it is."""
-    return str((folder / model).resolve()) if (folder / model).exists() else model
+    try:
+        return str((folder / model).resolve()) if (folder / model).exists() else model
+    except OSError:  # a name too long for a file
+        return model
 
 
 def _unknown_recipe(source: str) -> str:
@@ -121,7 +126,7 @@ def _unknown_recipe(source: str) -> str:
 def _value(override: str, text: str) -> Any:
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (ValueError, yaml.YAMLError) as error:  # ValueError: a date that is none
         raise SettingsError(
             f"--set {override!r}: the value is no readable YAML. Quote it, for example 'a.b=[1, 2]'."
         ) from error

@@ -194,7 +194,16 @@ def create_run(root: Path, name: str, taken: Sequence[str] = ()) -> RunFolder:
         raise RunError(
             f"{name!r} cannot name a run: use letters, digits, '.', '_' and '-', starting with a letter or digit."
         )
-    root.mkdir(parents=True, exist_ok=True)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        return _fresh(root, name, taken)
+    except OSError as error:
+        raise RunError(
+            f"No run can be kept in {str(root)!r} ({error.strerror or error}). Name a folder of yours with --runs."
+        ) from error
+
+
+def _fresh(root: Path, name: str, taken: Sequence[str]) -> RunFolder:
     number = max((_number(path, name) for path in (*root.iterdir(), *map(Path, taken))), default=0)
     while True:
         number += 1

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from dry_run import TableStudent, command_line, table_run
 from misbehaving import Handler, completion, page, serving
 from rich.console import Console
@@ -86,6 +87,19 @@ def drawn(found: Bench, width: int) -> str:
 def grocer() -> Iterator[Any]:
     with serving(GROCER) as server:
         yield server
+
+
+def test_a_run_without_worked_examples_is_held_against_the_untouched_student_without_them(run: RunFolder) -> None:
+    config = run.path / "config.yaml"
+    told = yaml.safe_load(config.read_text())
+    told["student"]["shots"] = 0
+    config.write_text(yaml.safe_dump(told))
+    (run.path / "claim" / "attempts.few-shot.test.jsonl").unlink()
+    found = benched(run, "builtin:tiny")
+    assert [(row.who, row.way) for row in found.entries[1:]] == [
+        ("untouched", "zero-shot"),
+        ("builtin:tiny", "zero-shot"),
+    ]
 
 
 def test_every_number_follows_from_the_files(run: RunFolder, grocer: Any) -> None:

@@ -33,10 +33,12 @@ from dry_run import (
     finish,
     finished_run,
     start,
+    table_run,
     table_student,
     words,
 )
 
+from agent.settings import resolve
 from teacher.book import open_readonly
 
 MINE = ["--evals", str(ERRANDS), "--student", "builtin:tiny", "--teacher", "scripted"]
@@ -103,6 +105,9 @@ def nothing_left(runs: Path) -> bool:
         (["run", *MINE, "--set", "student.lora.rank=0"], ["'student.lora.rank'"]),
         (["run", *MINE, "--set", "budget.minutes=.inf"], ["'budget.minutes'"]),
         (["run", *MINE, "--set", "budget.money=5"], ["budget.money=5", "budget.prompt_price", "budget.tokens"]),
+        (["run", *MINE, "--set", "stop.rounds=2020-13-45"], ["stop.rounds=2020-13-45"]),
+        (["run", *MINE, "--student", "~nobody-of-that-name/m"], ["~nobody-of-that-name/m"]),
+        (["run", *MINE, "--teacher", "t" * 300], ["teacher.base_url"]),
         (["run", *MINE, "--ui", "loud"], ["'loud'", "quiet"]),
         (["run", *MINE, "--name", "../up"], ["'../up'"]),
         (["run", *MINE, "--student", "./no/such/folder"], ["./no/such/folder"]),
@@ -116,6 +121,8 @@ def nothing_left(runs: Path) -> bool:
         (["resume", "nothing"], ["'nothing'"]),
         (["show", "nothing"], ["'nothing'"]),
         (["check", "quikstart"], ["'quickstart'"]),
+        (["check", *MINE, "--set", "teacher.replay=nothing", "--runs", "no/such/runs"], ["'nothing'", "no/such/runs"]),
+        (["evals", "score", "m", str(ERRANDS), "--url", "https://host/v1", "--model", "n"], ["--model"]),
         (["check", "--explain", "stpo"], ["'stpo'"]),
     ],
     ids=lambda value: " ".join(value[-2:]) if isinstance(value, list) else None,
@@ -128,6 +135,26 @@ def test_bad_input_is_one_paragraph_and_leaves_nothing(
         assert words_expected in said
     assert "secret" not in said
     assert nothing_left(runs)
+
+
+@pytest.mark.parametrize("place", ["a-file", "a-file/below", "/proc/nope"])
+def test_a_place_where_nothing_can_be_kept_is_named(
+    place: str, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a-file").touch()
+    (tmp_path / "d.csv").write_text("text,label\n" + "".join(f"words {at} here,{'ab'[at % 2]}\n" for at in range(40)))
+    there = str(tmp_path / place)
+    assert there in refused(["run", *MINE, "--runs", there], capsys)
+    assert f"{there}/evals.yaml" in refused(
+        ["evals", "init", str(tmp_path / "d.csv"), "--to", f"{there}/evals.yaml"], capsys
+    )
+    monkeypatch.setenv("LLM2LLM_CACHE", there)
+    assert there in refused(["evals", "score", "builtin:tiny", str(ERRANDS), "--split", "mine"], capsys)
+
+
+def test_an_eval_set_named_by_a_setting_is_found_from_elsewhere_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ERRANDS.parent)
+    assert resolve(None, ["evals=evals.yaml"], {})[0].evals == str(ERRANDS)
 
 
 def spoilt_run(evals: Path, runs: Path, capsys: Any) -> str:
@@ -363,13 +390,17 @@ def test_check_scores_the_teacher_and_estimates(capsys: Any, monkeypatch: pytest
         ("curate.answers=3", True),
         ("curate.verify=false", False),
         ("generate.per_failure=1", False),
+        ("generate.mix={rephrase: 1}", False),
+        ("generate.mix={paper: 1}", True),
     ):
         assert command_line([*asked, "--set", "mode=select", "--set", change]) == 0
         assert (_estimated(capsys.readouterr().out) > _estimated(out)) == larger
     assert list(tmp_path.glob("*")) == [tmp_path / "cache"] or list(tmp_path.glob("*")) == []
 
 
-def test_check_says_what_leaves_before_it_asks(capsys: Any, refusing_server: str) -> None:
+def test_check_says_what_leaves_before_it_asks(
+    capsys: Any, refusing_server: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     there = ["--set", "teacher.model=m", "--set", f"teacher.base_url={refusing_server}", "--set", "mode=select"]
     assert command_line(["check", "--evals", str(ERRANDS), *there]) == 2
     told, refused = capsys.readouterr().err.splitlines()
@@ -379,6 +410,17 @@ def test_check_says_what_leaves_before_it_asks(capsys: Any, refusing_server: str
     assert command_line(["check", "--evals", str(ERRANDS), *there, "--set", "curate.shown=0"]) == 2
     told, _ = capsys.readouterr().err.splitlines()
     assert told == f"llm2llm: 20 questions of mine, without their answers, {where}"
+    former = table_run(tmp_path_factory.getbasetemp())
+    again = [
+        "--set",
+        f"teacher.replay={former.name}",
+        "--set",
+        "teacher.replay_then_ask=true",
+        "--runs",
+        str(former.parent),
+    ]
+    assert command_line(["check", "--evals", str(ERRANDS), *there, *again]) == 2
+    assert f"go to {refusing_server}" in capsys.readouterr().err
     assert command_line(["check", "--evals", str(ERRANDS), "--teacher", "https://teacher.example/v1"]) == 2
     (refused,) = capsys.readouterr().err.splitlines()
     assert "teacher.model=NAME" in refused, "nothing leaves, so nothing is said to"

@@ -95,6 +95,17 @@ def test_the_end_shows_the_whole_claim_also_on_a_small_screen():
     assert "All 2 rounds are done" in text
 
 
+@pytest.mark.parametrize("height", range(8, 50, 3))
+def test_control_arms_have_their_place_in_the_story(height: int):
+    score = next(one for one in reversed(sample()) if one["event"] == "score" and one["split"] == "test")
+    events = sample()
+    arms = [{**score, "student": f"control: {name}"} for name in ("untargeted, equal spend", "seeds, as many steps")]
+    text = shown(seen([*events[:-1], *arms, events[-1]]), 120, height)
+    if height > 40:
+        order = [text.index(name) for name in ("seed-only, test", "untargeted, equal sp", "round 2 (best), test")]
+        assert order == sorted(order)
+
+
 def test_a_number_that_does_not_fit_is_left_out_not_cut():
     view = seen(sample()[:228])
     assert shown(view, 40, 20).splitlines()[4].split()[0] == "✓"

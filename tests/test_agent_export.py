@@ -23,6 +23,7 @@ import torch
 import yaml
 from dry_run import ERRANDS, command_line, finished_run
 from huggingface_hub import DatasetCard, ModelCard
+from huggingface_hub.utils import validate_repo_id
 from markdown_it import MarkdownIt
 from report_runs import HOSTILE
 from safetensors.torch import load_file, save_file
@@ -32,14 +33,14 @@ from agent.export.asking import program
 from agent.export.chosen import Chosen, choose
 from agent.export.data_card import adapter_card, data_card
 from agent.export.matching import Match, match
-from agent.export.model_card import model_card
+from agent.export.model_card import _dataset, model_card
 from agent.export.modelfile import longest_answer, modelfile
 from agent.export.names import student_of, teacher_of
 from agent.export.rows import rows_of
 from agent.report.words import accuracy
 from loops.learning import training_list
 from loops.run_folder import RunError, RunFolder, find_run
-from loops.settings import StudentSettings, TeacherSettings
+from loops.settings import RunSettings, StudentSettings, TeacherSettings
 from loops.stats import score
 from student.evals.load import EvalSet, load_evals
 from student.prompting import Prompter
@@ -337,9 +338,29 @@ def test_models_are_named_as_a_stranger_can_find_them(chosen: Chosen) -> None:
     assert base("builtin:smollm2-135m-instruct")[1:] == ("HuggingFaceTB/SmolLM2-135M-Instruct", "Apache-2.0")
     assert base("org/model") == ("org/model", "org/model", "")
     assert base("/home/me/secret/model-7b") == ("model-7b", "", "")
+
+    def taught(former: Path, **teacher: Any) -> RunSettings:
+        whole = chosen.settings.teacher.model_copy(update={"replay": str(former), **teacher})
+        return chosen.settings.model_copy(update={"teacher": whole})
+
+    run = chosen.folder.path
+    before, other = teacher_of(chosen.settings), "builtin:qwen2.5-coder-1.5b-instruct"
+    assert before is not None and before.name != other
+    assert teacher_of(taught(run, model=other)) == before, "who was asked then, not who is named now"
+    both = teacher_of(taught(run, model=other, replay_then_ask=True))
+    assert both is not None and (both.name, both.licence) == (f"{before.name} and {other}", "")
+    assert teacher_of(taught(run, model="scripted", base_url=None, replay_then_ask=True)) == before
+    assert teacher_of(taught(Path("/no/such/run"))) is None
     lost = chosen.settings.model_copy(update={"lessons_from": "/no/such/run"})
     assert teacher_of(lost) is None
     assert "not there any more" in model_card(dataclasses.replace(chosen, settings=lost), SAME)
+
+
+@pytest.mark.parametrize(
+    "source", ["openai/gsm8k", "openai/gsm8k:main", "CogComp/trec@refs/convert/parquet", "a/b:c@d", " a/b "]
+)
+def test_a_dataset_is_named_as_the_hub_knows_it(source: str) -> None:
+    validate_repo_id(_dataset(f"hub:{source}"))
 
 
 # --- the Modelfile
@@ -439,7 +460,7 @@ def test_a_student_that_was_never_asked_is_asked_first(chosen: Chosen, tmp_path:
     alone = dataclasses.replace(chosen, folder=RunFolder(folder))
     asked = list[str]()
     made = export(alone, tmp_path / "out", lambda what, done, total: asked.append(what))
-    assert made.match.matched and made.match.same == 20 and made.match.apart == pytest.approx(0, abs=0.02)
+    assert made.match.matched and made.match.same == 20 and made.match.beyond == 0
     assert list(dict.fromkeys(asked)) == ["asking the student", "merging", "asking the merged model", "writing cards"]
 
 

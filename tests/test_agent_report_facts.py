@@ -435,7 +435,8 @@ def recount_cost(
     return {
         "teacher": whole, **by, "strategies": recount_strategies(run, by["by_strategy"]),
         "retries": dict(Counter(row["reason"] for row in happened if row["event"] == "retry")), "seconds": seconds, "sessions": 1,
-        "seconds_by_verb": dict(verbs), "accepted": lessons, "tokens_per_lesson": tokens / lessons if tokens is not None else None,
+        "seconds_by_verb": dict(verbs), "tokens": tokens, "money": money, "accepted": lessons,
+        "tokens_per_lesson": tokens / lessons if tokens is not None else None,
         "money_per_lesson": money / lessons if money is not None else None, "seconds_per_lesson": taught / lessons,
         "tokens_per_point": tokens / points if tokens is not None and points else None,
         "money_per_point": money / points if money is not None and points else None,

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from report_runs import change_json, made_run, report
 
 
@@ -50,6 +51,15 @@ def test_when_no_round_beat_the_seeds_nothing_is_called_a_gain(run: Path) -> Non
     page, _, _ = report(run)
     assert page.text("section").startswith("Verdict Not shown")
     assert "no teaching round beat the seed-only student" in page.text() and "gain on test, points" not in page.text()
+
+
+def test_where_the_last_round_is_kept_nothing_was_chosen(run: Path) -> None:
+    config = run / "config.yaml"
+    config.write_text(yaml.safe_dump(yaml.safe_load(config.read_text()) | {"stop": {"keep": "last", "rounds": 2}}))
+    page, _, _ = report(run)
+    assert "The last round is kept, whatever it did" in page.text() and "flatters" not in page.text()
+    change_json(run / "claim" / "claim.json", best=0, gain=0.0, low=0.0, high=0.0, p=1.0, sentence="Not shown: none.")
+    assert "no teaching round left a lesson" in report(run)[0].text()
 
 
 def test_control_arms_and_training_seeds_are_shown_where_they_ran(run: Path) -> None:

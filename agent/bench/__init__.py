@@ -70,7 +70,7 @@ def bench(
         with ExitStack() as cleaning:
             cleaning.callback(folder.unlock)
             files = read_files(folder)
-            recorded = _recorded(files)
+            recorded = _recorded(files, settings)
             evals = same_evals(folder, settings, fingerprint, order.allow_code)
             cleaning.callback(evals.close)
             ways = _ways(settings, order)
@@ -89,13 +89,13 @@ def bench(
         ) from error
 
 
-def _recorded(files: Files) -> dict[Who, list[Attempt]]:
+def _recorded(files: Files, settings: RunSettings) -> dict[Who, list[Attempt]]:
     """What the run's own students answered on `test`. Raises RunError for a run that has made no claim."""
     found: dict[Who, list[Attempt]] = {"tuned": kept_attempts(files)}
-    ways: tuple[tuple[Who, str], ...] = (("zero-shot", STUDENTS["zero-shot"]), ("few-shot", STUDENTS["few-shot"]))
-    for way, who in ways:
+    ways: tuple[Way, ...] = ("zero-shot", "few-shot") if settings.student.shots else ("zero-shot",)
+    for way in ways:
         files.folder.verify(files.folder.path / "claim" / f"attempts.{way}.test.jsonl")
-        found[way] = [*files.test[who].values()]
+        found[way] = [*files.test[STUDENTS[way]].values()]
     return found
 
 
@@ -153,8 +153,7 @@ def _claim(folder: RunFolder) -> Claim:
 
 def _written(hall: Hall, files: Files, own: dict[Who, Own]) -> Bench:
     """Everything that is known of these items by now, as it is shown and kept."""
-    spent = cost_of(files)[0].teacher
-    entries = entries_of(hall, own, results_of(hall), spent.money if spent else None)
+    entries = entries_of(hall, own, results_of(hall), cost_of(files)[0].money)
     found = Bench(
         run=hall.folder.name, student=hall.settings.student.model, round=_claim(hall.folder).best, evals=hall.evals.spec.name,
         n=len(hall.items), total=hall.evals.held_out.sizes()["test"], entries=entries, verdict=verdict_of(entries),

@@ -37,7 +37,11 @@ def entries_of(hall: Hall, own: Mapping[Who, Own], results: Sequence[Result], sp
     """Every row. `spent`: what the run's lessons cost; None where nobody knows."""
     how: Literal["likelihood", "generation"] = "likelihood" if hall.evals.spec.kind == "choice" else "generation"
     tuned = _entry("tuned student", "", how, own["tuned"].attempts, own["tuned"].pace)
-    rows = [(_entry("untouched", way, how, own[way].attempts, own[way].pace), own[way].attempts) for way in WAYS]
+    rows = [
+        (_entry("untouched", way, how, own[way].attempts, own[way].pace), own[way].attempts)
+        for way in WAYS
+        if way in own
+    ]
     for rival, way, result, attempts in results:
         told = how if rival.kind == "likelihood" else "generation"
         rows.append((_entry(rival.name, way, told, attempts, result, rival.prices), attempts))

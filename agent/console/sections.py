@@ -126,7 +126,7 @@ def _is_best(view: RunView, score: Score) -> bool:
 
 
 def _order(score: Score) -> tuple[bool, int, int]:
-    roles = ("teacher", "zero-shot", "few-shot", "other", "seed-only", "round")
+    roles = ("teacher", "zero-shot", "few-shot", "other", "seed-only", "control", "round")
     return score.split == "test", roles.index(score.role), score.round
 
 

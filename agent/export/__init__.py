@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.builtin import cache_folder
+from agent.builtin import made_cache
 from agent.export.chosen import Chosen
 from agent.export.data_card import adapter_card, data_card
 from agent.export.matching import Match, match
@@ -136,8 +136,7 @@ def _asked(chosen: Chosen, source: str, adapter: Path | None, stage: str, on_sta
 
 def _worker(chosen: Chosen, source: str) -> StudentWorker:
     """A process that loads `source` in the exported precision; on this machine's processor where the run had another."""
-    cache = cache_folder()
-    cache.mkdir(parents=True, exist_ok=True)
+    cache = made_cache()
     machine = chosen.machine if chosen.machine.get("device") == "cpu" else None
     lora = chosen.settings.student.lora
     if chosen.in_four_bits:  # an adapter is merged into the base as it was before it was held in 4 bits

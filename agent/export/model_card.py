@@ -7,6 +7,7 @@ arXiv 1810.03993; metadata: the hub's modelcard.md).
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -61,11 +62,16 @@ def _metadata(chosen: Chosen) -> dict[str, Any]:
         "pipeline_tag": "text-generation",
         "base_model": base.hub,
         "base_model_relation": "finetune" if base.hub else "",
-        "datasets": [text.removeprefix("hub:").strip() for text in named if text.startswith("hub:")],
+        "datasets": [_dataset(text) for text in named if text.startswith("hub:")],
         "tags": ["llm2llm", *(["lora"] if chosen.has_adapter else []), *(["synthetic-data"] if chosen.lessons else [])],
         "metrics": ["accuracy"],
         "model-index": [{"name": chosen.folder.name, "results": _results(chosen, choice)}],
     }
+
+
+def _dataset(source: str) -> str:
+    """The id of a hub dataset, without its configuration and revision."""
+    return re.split("[:@]", source.removeprefix("hub:").strip())[0]
 
 
 def _results(chosen: Chosen, choice: bool) -> list[dict[str, Any]]:
@@ -164,7 +170,7 @@ def _scores(chosen: Chosen) -> Iterator[str]:
         if _own(chosen, "test")
         else "This student was not examined on `test`."
     ]
-    if any(one.split == facts.decides for one in shown):
+    if facts.chooses and any(one.split == facts.decides for one in shown):
         told.append(f"Rounds were chosen on {facts.named(facts.decides)}, which flatters the one that was kept.")
     if facts.cross_fit:
         told.append("There, each item was answered by a student that had learned neither it nor anything made from it.")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from agent.builtin import BUILTINS
 from loops.run_folder import RunError, RunFolder
-from loops.settings import RunSettings
+from loops.settings import RunSettings, TeacherSettings
 
 TINY = "builtin:tiny"
 
@@ -48,14 +48,23 @@ def student_of(settings: RunSettings) -> Named:
 
 
 def teacher_of(settings: RunSettings) -> Named | None:
-    """Who wrote the lessons; None where that is not known because they were taken over from a run that is not there."""
-    if settings.lessons_from:
-        try:
-            source, _ = RunFolder(Path(settings.lessons_from)).load_settings()
-        except RunError:
-            return None
-        return teacher_of(source)
+    """Who wrote the lessons; None where that is not known because they were taken over, or replayed, from a run that is not there."""
     teacher = settings.teacher
+    if not (former := settings.lessons_from or teacher.replay):
+        return _asked(teacher)
+    try:
+        source, _ = RunFolder(Path(former)).load_settings()
+    except RunError:
+        return None
+    before = teacher_of(source)
+    if settings.lessons_from or not teacher.replay_then_ask or before in (None, own := _asked(teacher)):
+        return before
+    assert before is not None
+    return Named(f"{before.name} and {own.name}", note=f"{before.note} {own.note}".strip())
+
+
+def _asked(teacher: TeacherSettings) -> Named:
+    """Who is asked."""
     if teacher.model == "scripted" and not teacher.base_url:
         return Named(
             "scripted", note="No model wrote the lessons: they were put together from seeds by rule, for a dry run."

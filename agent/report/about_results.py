@@ -31,6 +31,8 @@ def by_round(facts: Facts) -> Section:
     columns = ("student", "right", f"accuracy {CI}", f"points against seed-only {CI}", "lessons")
     table = Table(f"Students on {where}", columns, tuple(rows), chart=_rounds_chart(facts, examined, untouched))
     text = f"Rounds are chosen on {where}, which flatters the one that is kept; the gain is claimed on test."
+    if not facts.chooses:
+        text = "The last round is kept, whatever it did (stop.keep: last); the gain is claimed on test."
     if facts.cross_fit:
         text += " Each item is answered by a student that learned neither it nor anything made from it."
     blocks: list[Block] = [Paragraph(says(text)), table]

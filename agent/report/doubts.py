@@ -52,9 +52,8 @@ def _about_claim(facts: Facts) -> Iterator[Line]:
         )
         return
     if claim.best == 0:
-        yield says(
-            f"That teaching helped: no teaching round beat the seed-only student on {facts.named(facts.decides)}, so that one was kept."
-        )
+        why = f"beat the seed-only student on {facts.named(facts.decides)}" if facts.chooses else "left a lesson"
+        yield says(f"That teaching helped: no teaching round {why}, so the seed-only student was kept.")
     elif not claim.shown:
         size = points(claim.gain, claim.low, claim.high)
         yield says(
@@ -118,7 +117,7 @@ def _about_skills(facts: Facts) -> Iterator[Line]:
 
 
 def _about_measuring(facts: Facts) -> Iterator[Line]:
-    if facts.best:
+    if facts.best and facts.chooses:
         yield says(
             f"How good round {facts.best} is from its accuracy on {facts.named(facts.decides)}: it was kept because it did best there, "
             "which flatters it."

@@ -329,6 +329,10 @@ class Cost(Record):
     """One, and one for each resume."""
     seconds_by_verb: dict[str, float]
     """Wall time of finished verbs."""
+    tokens: int | None
+    """Teacher tokens, control arms apart; None without a ledger."""
+    money: float | None
+    """Money, control arms apart; None where it is unknown."""
     accepted: int
     """Lessons, to divide by."""
     tokens_per_lesson: float | None
@@ -439,6 +443,11 @@ class Facts(Record):
     def cross_fit(self) -> bool:
         """Whether rounds were compared by cross-fitting."""
         return self.settings.get("mode") == "cross-fit"
+
+    @property
+    def chooses(self) -> bool:
+        """Whether the best round was kept, and not the last whatever it did."""
+        return self.settings.get("stop.keep") != "last"
 
     @property
     def decides(self) -> Split:

@@ -44,7 +44,8 @@ def _cost(files: Files, book: Book | None) -> Cost:
     return Cost(
         teacher=spent, by_purpose=book.spend_by("purpose") if book else {}, by_strategy=by_strategy,
         by_round=by_round, strategies=strategies_of(files.trail.rounds, by_strategy),
-        retries=dict(view.retries), seconds=seconds, sessions=view.sessions, seconds_by_verb=took, accepted=accepted,
+        retries=dict(view.retries), seconds=seconds, sessions=view.sessions, seconds_by_verb=took, tokens=tokens, money=money,
+        accepted=accepted,
         tokens_per_lesson=_for_each(tokens, accepted), money_per_lesson=_for_each(money, accepted),
         seconds_per_lesson=_for_each(teaching, accepted), tokens_per_point=_for_each(tokens, points),
         money_per_point=_for_each(money, points), seconds_per_point=_for_each(teaching, points),
@@ -67,7 +68,7 @@ def _strategy(name: str, written: int, accepted: int, spent: Totals | None) -> S
     )  # fmt: skip
 
 
-def _of_lessons(spent: Totals | None, control: Totals | None) -> tuple[float | None, float | None]:
+def _of_lessons(spent: Totals | None, control: Totals | None) -> tuple[int | None, float | None]:
     """Tokens and money without those of the control arms."""
     if spent is None or control is None:
         return (spent.tokens, spent.money) if spent else (None, None)
