@@ -53,14 +53,20 @@ def _trimmed(
     group: Group,
 ) -> list[Verdict]:  # fmt: skip
     kept = [at for at, verdict in enumerate(verdicts) if verdict.accepted]
-    rows = len(before) + len(kept)
-    taken, final = Counter(group(one) for one in before), list(verdicts)
-    for at in sorted(kept, key=lambda at: (-(verdicts[at].belief or 0.0), at)):
+    believed = sorted(kept, key=lambda at: (-(verdicts[at].belief or 0.0), at))
+    surplus, rows = dict[int, int](), -1
+    while rows != len(before) + len(kept) - len(surplus):  # with each that goes there are fewer rows to have a share of
+        rows = len(before) + len(kept) - len(surplus)
+        surplus, taken = dict[int, int](), Counter(group(one) for one in before)
+        for at in believed:
+            name = group(candidates[at])
+            if name in caps and taken[name] + 1 > caps[name] * rows:
+                surplus[at] = taken[name]
+            else:
+                taken[name] += 1
+    final = list(verdicts)
+    for at, count in surplus.items():
         name = group(candidates[at])
-        cap = caps.get(name)
-        if cap is not None and taken[name] + 1 > cap * rows:
-            detail = f"{name} has {taken[name]} of {rows} rows, and no more than {cap:.0%} are good for the others"
-            final[at] = reject(candidates[at], "balance", detail, verdicts[at])
-        else:
-            taken[name] += 1
+        detail = f"{name} has {count} of {rows} rows, and no more than {caps[name]:.0%} are good for the others"
+        final[at] = reject(candidates[at], "balance", detail, verdicts[at])
     return final

@@ -95,7 +95,7 @@ def test_a_label_that_would_take_over_is_trimmed_and_counted(tmp_path: Path) -> 
     told = Counter(one["reason"] for one in events(folder) if one["event"] == "rejected")
     assert told["balance"] == reasons["balance"]
     kept = Counter(row["answer"] for row in rows(folder, "lessons.jsonl"))
-    assert all(5 + count <= (20 + reasons.total()) / 4 for count in kept.values()), "five seeds of each of four labels"
+    assert all(5 + count <= (20 + kept.total()) / 4 for count in kept.values()), "five seeds of each of four labels"
 
 
 def test_how_varied_lessons_are_is_written_down_and_told(tmp_path: Path) -> None:
