@@ -7,6 +7,7 @@ person can mend arrives here as one of the rooms' own exceptions and becomes one
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import sqlite3
@@ -66,6 +67,7 @@ def same_evals(folder: RunFolder, settings: RunSettings, fingerprint: str, allow
     """The eval set of a run that is resumed. Raises RunError when it is another one by now."""
     evals = load_evals(settings.evals, allow_code, cross_fit=settings.mode == "cross-fit", needs_select=False)
     if evals.fingerprint == fingerprint:
+        same_splits(folder, evals)
         return as_told(evals, settings)
     evals.close()
     raise RunError(
@@ -148,12 +150,32 @@ def _drive(
     return 0, ""
 
 
+def splits_of(evals: EvalSet) -> dict[str, list[str]]:
+    """Which item is in which split, by id."""
+    splits = {"mine": [seed.id for seed in evals.seeds], **evals.held_out.ids()}
+    return {name: [*ids] for name, ids in splits.items() if name != "select" or not evals.cross_fit}
+
+
+def same_splits(folder: RunFolder, evals: EvalSet) -> None:
+    """Raises RunError, and closes the eval set, where items are dealt out otherwise than when the run began."""
+    try:
+        frozen = json.loads((folder.path / "splits.json").read_text(encoding="utf-8"))
+        alike = all(set(frozen[name]) == set(ids) for name, ids in splits_of(evals).items())
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # a damaged or missing file is told where it is needed
+    if not alike:
+        evals.close()
+        raise RunError(
+            f"The run {folder.name!r} was begun with a version of llm2llm that dealt this eval set out in another way, so what it learned "
+            "from may stand in test now. Go on with that version, or start a new run."
+        )
+
+
 def freeze_splits(folder: RunFolder, settings: RunSettings, evals: EvalSet) -> None:
     """Write down which item is in which split, by id only, and in a cross-fitted run which seed is in which fold."""
-    splits = {"mine": [seed.id for seed in evals.seeds], **evals.held_out.ids()}
+    splits = splits_of(evals)
     about: dict[str, Any] = {"fingerprint": evals.fingerprint, "skills": evals.held_out.skills()}
     if evals.cross_fit:
-        del splits["select"]
         about["folds"] = deal_folds(evals.seeds, settings.mine.folds)
         about["skills"] |= {seed.id: seed.skill for seed in evals.seeds if seed.skill}
     write_json(folder.path / "splits.json", {**about, **splits})

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent.launch import drive
+from agent.launch import drive, same_splits
 from agent.mode import evals_for
 from agent.models import check_models
 from agent.settings import SettingsError, changed, local_path
@@ -58,6 +58,8 @@ def begin(
 def unchanged_evals(old: RunFolder, settings: RunSettings, allow_code: bool) -> EvalSet:
     """The eval set both runs share, once the lessons are known to be there. Raises RunError when it is another one by now."""
     evals = evals_for(settings, allow_code)
+    if evals.fingerprint == old.load_settings()[1]:
+        same_splits(old, evals)
     try:
         lessons = lessons_of(old, evals.fingerprint)
         if evals.cross_fit:

@@ -27,7 +27,7 @@ from teacher.diagnose import find_weaknesses
 from teacher.errors import BudgetSpent
 from teacher.generate import Order, plan_orders, read_candidates, rephrased_candidates
 from teacher.naming import BATCH, Name, chosen, joined, merged, name_requests, read_names
-from teacher.requests import UNAFFORDED, Answer, Reply
+from teacher.requests import UNAFFORDED, Answer, Reply, was_unsent
 from teacher.shares import Past, Terms, expected_gains, give_lessons, lessons_so_far, share_out
 from teacher.strategies.order import STAND_IN
 
@@ -145,6 +145,8 @@ def names_for(
     named: dict[str, Name] = {}
     for batch, answer in zip(batches, answers, strict=True):
         named |= read_names(batch, answer) if isinstance(answer, Reply) else {}
+    if any(map(was_unsent, answers)):
+        crew.emit("note", text=f"the budget ends while failures are named. {larger_budget(crew)}")
     if len(named) < len(asked):
         count = f"the teacher named what is missing for {len(named)} of {len(asked)} failures"
         crew.emit("note", text=f"{count}; for the others the eval set's own skills stand in")

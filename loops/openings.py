@@ -38,7 +38,10 @@ def record_opening(folder: RunFolder, fingerprint: str) -> list[str]:
 
 def opened_by(runs: Path) -> list[str]:
     """Every run on the record, whatever it opened: a name that stands there is not given to another run."""
-    return _names(runs)
+    try:
+        return _names(runs)
+    except OSError:  # a folder that may not be entered: whoever makes a run there says so
+        return []
 
 
 def _names(runs: Path, fingerprint: str | None = None) -> list[str]:

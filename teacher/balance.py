@@ -25,9 +25,11 @@ def balance(
     A label's share is that of the seeds, or an even share where that is larger. Seeds and lessons of one label together may be
     at most `most` times that share of all seeds and lessons.
     """
-    final = list(verdicts)
-    for group in _groupings(seeds):
-        final = _trimmed(candidates, final, [*seeds, *earlier], _caps(seeds, group, most), group)
+    final, before = list(verdicts), list[Verdict]()
+    while final != before:  # what goes for its skill may leave a label with too large a share
+        before = final
+        for group in _groupings(seeds):
+            final = _trimmed(candidates, final, [*seeds, *earlier], _caps(seeds, group, most), group)
     return final
 
 

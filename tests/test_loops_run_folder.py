@@ -391,3 +391,14 @@ def test_new_runs_are_numbered_on(tmp_path: Path) -> None:
     assert create_run(tmp_path, "mail").name == "mail-4"
     (tmp_path / "mail-5").write_text("a file in the way")
     assert create_run(tmp_path, "mail").name == "mail-6"
+
+
+def test_a_run_whose_items_are_dealt_out_otherwise_now_is_not_gone_on_with(folder: Path, capsys: Any) -> None:
+    for file in folder.glob("checkpoints.sqlite*"):
+        file.unlink()
+    place = folder / "splits.json"
+    told = json.loads(place.read_text())
+    told["mine"][0], told["test"][0] = told["test"][0], told["mine"][0]
+    place.write_text(json.dumps(told))
+    assert go_on(folder.parent, folder.name) == 2
+    assert "dealt this eval set out in another way" in capsys.readouterr().err

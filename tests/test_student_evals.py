@@ -80,9 +80,7 @@ def test_splits_have_exactly_the_sizes_asked_for(
     assert len(set.union(*found.values())) == len(ROWS)
 
 
-def test_sizes_that_are_more_than_there_is_are_refused_and_what_is_left_over_goes_to_test(tmp_path: Path) -> None:
-    with pytest.raises(EvalError, match="mine: 20, select: 20 and test: 30 are more than the 64 items"):
-        load_evals(written(tmp_path, ROWS, splits={"mine": 20, "select": 20, "test": 30}))
+def test_what_is_left_over_goes_to_test(tmp_path: Path) -> None:
     assert len(ids(load_evals(written(tmp_path, ROWS, splits={"mine": 20, "select": 20, "test": 10})))["test"]) == 24
 
 
@@ -92,10 +90,14 @@ def sums(count: int) -> list[Seed]:
     ]
 
 
-def test_other_numbers_are_another_question_where_numbers_are_the_answer() -> None:
-    assert len(look_alikes(sums(60))) > 30 and len(make_folds(sums(60), 3)) == 3
+def test_a_drill_can_be_split_where_numbers_are_the_answer() -> None:
+    assert len(look_alikes(sums(60))) == 1, "looked at by themselves they are alike"
+    split = split_items(sums(60), {"mine": 20, "select": 20})
+    assert [len(items) for items in split.values()] == [20, 20, 20] and len(make_folds(sums(60), 3)) == 3
     named = [one.model_copy(update={"answer": "sum"}) for one in sums(60)]
-    assert len(look_alikes(named)) == 1
+    assert len(make_folds(named, 3)) == 1
+    with pytest.raises(EvalError, match="all items are alike"):
+        split_items(named, {"mine": 20, "select": 20})
 
 
 def test_choices_of_its_own_are_a_part_of_a_question() -> None:

@@ -168,7 +168,7 @@ def test_a_system_message_that_all_items_share_is_the_task_s(tmp_path: Path) -> 
     ]
     told = chat_of(tmp_path, rows)
     items = [*told.seeds, *told.held_out.select(), *told.held_out.open_test(lambda: None)]
-    assert (told.spec.system, told.spec.instruction) == ("You are terse.", "You are terse.")
+    assert (told.spec.system, told.spec.instruction) == ("You are terse.", "You are terse.\n\nAnswer.")
     assert {one.prompt for one in items} == {
         *(one["content"] for one in asked[:3]), "user: Name a red fruit\nassistant: yes?\nuser: Where is the toner?"
     }  # fmt: skip
@@ -187,6 +187,8 @@ def chat_of(folder: Path, rows: Rows) -> EvalSet:
         "source": "chat.jsonl",
         "columns": COLUMNS,
         "kind": "generate",
+        "format": "chat",
+        "instruction": "Answer.",
         "splits": {"mine": 2, "select": 1},
     }
     (folder / "chat.yaml").write_text(json.dumps(told))

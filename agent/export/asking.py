@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from agent.export.front import fenced
 from agent.report.markdown import code
 from student.evals.load import EvalSet
+from student.prompting import DAY
 
 _PLAIN = """\
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -16,7 +17,7 @@ model = AutoModelForCausalLM.from_pretrained(".")
 frame = {frame}
 item = "put the text of one item here"
 prompt = frame.replace("{{question}}", item)
-tokens = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")
+tokens = tokenizer(prompt, return_tensors="pt")
 """
 _CHAT = """\
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -26,7 +27,9 @@ model = AutoModelForCausalLM.from_pretrained(".")
 frame = {frame}
 item = "put the text of one item here"
 messages = [{system}{{"role": "user", "content": frame.replace("{{question}}", item)}}]
-tokens = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+tokens = tokenizer.apply_chat_template(
+    messages, add_generation_prompt=True, return_tensors="pt", return_dict=True, date_string="{day}"
+)
 """
 _ANSWER = """\
 written = model.generate(**tokens{stop})[0, tokens["input_ids"].shape[1]:]
@@ -65,7 +68,7 @@ def program(evals: EvalSet) -> str:
     spec = evals.spec
     system = f'{{"role": "system", "content": {spec.system!a}}}, ' if spec.system else ""
     asked = (
-        _CHAT.format(frame=ascii(spec.frame), system=system)
+        _CHAT.format(frame=ascii(spec.frame), system=system, day=DAY)
         if spec.format == "chat"
         else _PLAIN.format(frame=ascii(spec.frame))
     )

@@ -60,7 +60,7 @@ def teacher_of(settings: RunSettings) -> Named | None:
     if settings.lessons_from or not teacher.replay_then_ask or before in (None, own := _asked(teacher)):
         return before
     assert before is not None
-    return Named(f"{before.name} and {own.name}", note=f"{before.note} {own.note}".strip())
+    return Named(f"{before.name} and {own.name}")
 
 
 def _asked(teacher: TeacherSettings) -> Named:

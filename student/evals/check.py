@@ -152,12 +152,18 @@ def _left_out(suite: Suite, told: Collection[str]) -> Iterator[Finding]:
 
 
 def _larger(suite: Suite) -> Iterator[Finding]:
-    """Roles that got clearly more than was asked for: groups of look-alikes are not torn apart."""
+    """Roles that got clearly more than was asked for, since groups of look-alikes are not torn apart; a test split that got less."""
     for role, items in suite.roles.items():
         asked = suite.loaded.spec.splits.get(role)
         size = (
             asked.take if isinstance(asked, Part) else None if role == "test" else asked
         )  # which gets what is left over
+        there = asked.take if isinstance(asked, Part) else asked
+        if role == "test" and isinstance(there, int) and len(items) < there:
+            yield Finding(
+                level="warning", code="split-size", where=role, count=there - len(items),
+                text=f"{role} has {len(items):,} {plural_of(suite.noun)}, not the {there:,} asked for: the others leave no more.",
+            )  # fmt: skip
         if isinstance(size, int) and len(items) > 1.2 * size:
             yield Finding(
                 level="warning", code="split-size", where=role, count=len(items) - size,

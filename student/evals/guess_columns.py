@@ -19,7 +19,6 @@ from student.records import Record
 ANSWERS = (
     "answer", "label", "intent", "category", "class", "target", "gold", "expected", "output", "completion", "response", "solution",
     "reply", "sentiment", "queue", "topic", "y", "key", "truth", "ideal", "tag", "reference", "result", "final",
-    "answers",
 )  # fmt: skip
 QUESTIONS = (
     "question", "prompt", "text", "sentence", "query", "utterance", "input", "instruction", "problem", "message", "body", "content",
@@ -158,7 +157,11 @@ def answer_column(made: Guesser, offered: bool, chat: Column | None) -> Column:
         made.say("columns.answer", column.name, "the last message of every chat is the assistant's: the answer")
         return column
     free = [one for one in made.free() if not (offered and one.mostly("list"))]
+    several = [
+        one for one in free if one.name == "answers" and f"{one.name}.text" in made.profile.columns
+    ]  # as SQuAD has it
     named = {one.name: place for one in free if (place := rank(one.name, ANSWERS)) < 99 and one.distinct > 1}
+    named |= {one.name: len(ANSWERS) for one in several}
     labels = [one for one in free if few(one)]
     if worked := [one for one in free if one.part("marked") > 0.8]:
         return made.take(_said(made, worked[-1], "most of its texts end with #### and a result", []))
@@ -224,7 +227,8 @@ def prompt_columns(made: Guesser, chat: Column | None, answer: Column) -> dict[s
         if pair[0] is not None and pair[1] is not None and min(one.words_each for one in pair if one) >= 1.5:
             one, other = made.take(pair[0]), made.take(pair[1])
             made.say("prompt", f"{one.name} and {other.name}", "both are part of the question, by their names")
-            return {"prompt_template": f"{_printed(one.name)}\n\n{_printed(other.name)}"}
+            often = [column.name for column in texts]
+            return {"prompt_template": "\n\n".join(_printed(each.name, each.name in often) for each in (one, other))}
     varied = [one for one in texts if not few(one)] or texts
     if not varied:
         raise EvalError(
@@ -239,8 +243,10 @@ def prompt_columns(made: Guesser, chat: Column | None, answer: Column) -> dict[s
     return {"prompt": made.take(column).name}
 
 
-def _printed(name: str) -> str:
-    return f"{{{{ {name} }}}}" if name.isidentifier() else f"{{{{ row[{name!r}] }}}}"
+def _printed(name: str, always: bool = True) -> str:
+    """A column in a template; nothing where a row lacks it, if it is not always there."""
+    column = name if name.isidentifier() else f"row[{name!r}]"
+    return f"{{{{ {column} }}}}" if always else f"{{{{ {column} | default('') }}}}"
 
 
 def rank(name: str, words: Sequence[str]) -> int:

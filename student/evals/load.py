@@ -324,7 +324,7 @@ def _in_one_piece(loaded: Loaded, score_only: bool, without_select: bool) -> dic
 
 
 def _by_part(loaded: Loaded, wanted: dict[Split, Part]) -> dict[Split, list[Seed]]:
-    """Each role from its part; roles of one part share it, and a text of `test` is in no other role."""
+    """Each role from its part; roles of one part share it, and a question of `test` is in no other role."""
     roles: dict[Split, list[Seed]] = {"mine": [], "select": [], "test": []}
     for name in dict.fromkeys(part.source for part in wanted.values()):
         if name not in loaded.parts:
@@ -339,7 +339,7 @@ def _by_part(loaded: Loaded, wanted: dict[Split, Part]) -> dict[Split, list[Seed
             roles.update(deal(items, shares, loaded.spec.draw))
         except EvalError as error:
             gone = len(loaded.parts[name]) - len(items)
-            also = f" Of {name!r}, {gone} stand in test, too, numbers aside, and were taken out." if gone else ""
+            also = f" Of {name!r}, {gone} stand in test, too, and were taken out." if gone else ""
             raise EvalError(f"{error}{also}") from error
     return roles
 

@@ -1,8 +1,8 @@
 """A system message that every item of a data file begins with belongs to the task, not to its items.
 
 In: a spec and its items, as they were read. Out: the same, with that message as the spec's `system`. So new items, which are a question
-alone, are put to the student as the real ones are, and a teacher reads the questions without it. A file whose items have several
-such messages, or none on some, is left as it is.
+alone, are put to the student as the real ones are, and a teacher reads it once, as part of the task. A file whose items have several
+such messages, or none on some, is left as it is, and so is one asked in `plain` format, which has no place for it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ def without_system(spec: EvalSpec, parts: Mapping[str, list[Seed]]) -> tuple[Eva
         for items in parts.values()
         for one in items
     }
-    if spec.system or len(said) != 1 or not (system := said.pop()):
+    if spec.system or spec.format == "plain" or len(said) != 1 or not (system := said.pop()):
         return spec, dict(parts)
-    known = {"system": system, "instruction": spec.instruction or system}
+    known = {"system": system, "instruction": f"{system}\n\n{spec.instruction}".strip()}
     return spec.model_copy(update=known), {part: [_shorter(one) for one in items] for part, items in parts.items()}
 
 
