@@ -70,7 +70,9 @@ ARMS = ("seeds", "paper", "prompt", "untargeted", "number", "ours", "real")
 CONTROLS = {"seeds": STEPS, "untargeted": SPEND, "number": NUMBER}
 """Arms that ours trains beside its own students, by the names it lists them under."""
 CODE = 3
-"""Raised when the program writes or checks lessons in another way under the same settings and prompts."""
+"""Raised when the program writes or checks lessons in another way under the same settings and prompts, and these tasks are touched by it.
+(The draws on file are from before `curate.balance` counted the rows that are left. Of the candidates of 3 to 5 none was rejected for it;
+those of 1 and 2 were not looked at.)"""
 RESULTS = Path(__file__).parents[2] / "docs" / "evidence" / "gain"
 """Where the results of finished draws are kept."""
 RESAMPLES = 4000
