@@ -59,7 +59,7 @@ def unchanged_evals(old: RunFolder, settings: RunSettings, allow_code: bool) -> 
     """The eval set both runs share, once the lessons are known to be there. Raises RunError when it is another one by now."""
     evals = evals_for(settings, allow_code)
     if evals.fingerprint == old.load_settings()[1]:
-        same_splits(old, evals)
+        same_splits(old, evals, ("test",))  # the mode may be another
     try:
         lessons = lessons_of(old, evals.fingerprint)
         if evals.cross_fit:
