@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -70,7 +71,8 @@ def test_a_whole_run_in_two_processes_has_the_losses_of_one(tmp_path: Path) -> N
         losses[name] = [event["loss"] for event in told if event["event"] == "loss"]
         assert told[-1]["event"] == "run.done" or any(event["event"] == "claim" for event in told)
     assert len(losses["one"]) == 8 and losses["one"][-1] < losses["one"][0]
-    assert losses["two"] == pytest.approx(losses["one"], abs=2e-4)
+    precision = json.loads((tmp_path / "one" / "errands-1" / "machine.json").read_text())["dtype"]
+    assert losses["two"] == pytest.approx(losses["one"], abs=2e-4 if precision == "float32" else 2e-2)
 
 
 def test_what_one_process_cannot_do_none_does_and_all_live_on(tmp_path: Path) -> None:

@@ -140,7 +140,8 @@ def _mentioned(wanted: str, output: str, gap: str) -> bool:
 
 
 def _meant(words: list[str], start: int, end: int) -> bool:
-    if start and words[start - 1] in {"not", "isnt", "wasnt", "arent", "never"}:
+    article = bool(start) and words[start - 1] in {"a", "an", "the"}  # "not a cat" denies the cat, too
+    if start > article and words[start - 1 - article] in {"not", "isnt", "wasnt", "arent", "never"}:
         return False
     before, after = words[max(0, start - _NEAR) : start], words[end : end + _NEAR]
     return not ("either" in before and ("or" in after or "or" in before[before.index("either") :]))
