@@ -24,6 +24,8 @@ sys.path.insert(0, str(Path(__file__).parent / "bench"))
 gain: Any = import_module("gain")
 changes: Any = import_module("changes")
 training: Any = import_module("training")
+again: Any = import_module("again")
+amount: Any = import_module("amount")
 draws: Any = import_module("draws")
 
 KINDS = ("ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM")
@@ -84,10 +86,11 @@ def test_every_arm_is_made_once_and_the_table_counts_them(
     monkeypatch.setattr(draws, "SEEDS", {"trec": 24})
     monkeypatch.setattr(draws, "AMONG", 100)
     results = tmp_path / "results"
+    taught = f"--lessons={tmp_path / 'lessons'}"
     where = [f"--data={data}", f"--place={tmp_path / 'place'}", f"--results={results}"]
 
     def told(*more: str) -> list[dict[str, Any]]:
-        monkeypatch.setattr(sys, "argv", ["gain.py", "--tasks=trec", *more, *where])
+        monkeypatch.setattr(sys, "argv", ["gain.py", "--tasks=trec", *more, *where, taught])
         gain.main()
         return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
@@ -100,6 +103,8 @@ def test_every_arm_is_made_once_and_the_table_counts_them(
     assert ways == {"paper"}, "its failures are ours and its prompt is the paper's"
     assert not list((made["ours"] / "claim").glob("*few-shot*")), "no worked examples, no such examination"
     one_at_a_time(where[:2], monkeypatch, capsys)
+    more_lessons(where[:2], monkeypatch, capsys)
+    taught_again([*where[:2], taught], monkeypatch, capsys)
     more = told("--seeds=1", "--trainings=2")
     runs = {Path(line["run"]).name: Path(line["run"]) for line in more if "run" in line}
     assert runs.keys() == {"ours-2", "paper-2", "prompt-2"}
@@ -143,6 +148,40 @@ def one_at_a_time(where: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert [one for one in again if "right" in one] == [one for one in lines if "right" in one], (
         "nothing is trained twice"
     )
+
+
+def more_lessons(where: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The bench of ever more lessons, on what the bench of the arms left."""
+    words = ["--tasks=trec", "--draws=1,3", "--trainings=2", "--items=10", "--lessons=24", "--only=4,40", *where]
+    monkeypatch.setattr(sys, "argv", ["amount.py", *words])
+    amount.main()
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["draw"] for line in lines if "left_out" in line] == [3]
+    table = {(line["what"], line["number"]): line["students"] for line in lines if "students" in line}
+    most = max(number for what, number in table if what == "lessons")
+    both = [(what, number) for what in ("labels", "lessons") for number in (4, most)]
+    assert table == dict.fromkeys([("labels", 0), ("labels", 40), *both], 2)
+    assert 4 < most <= 24
+
+
+def taught_again(where: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The bench of the lessons that are kept: the runs are not needed."""
+    words = ["--tasks=trec", "--draws=1,2", "--trainings=2", "--items=10", *where]
+    monkeypatch.setattr(sys, "argv", ["again.py", *words])
+    again.main()
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    judged = [line["labels_right"] for line in lines if "labels_right" in line]
+    assert len(judged) == 2 and all(0 <= share <= 100 for one in judged for share in one.values())
+    table = {line["arm"]: line for line in lines if "draws" in line}
+    arms = ["seeds", "ours", "untargeted", "number", "prompt", "right", "corrected", "real"]
+    assert [*table] == arms and table["ours"]["ours_ahead_each"] == [0, 0]
+    sizes = {line["arm"]: line["lessons"] for line in lines if line.get("draw") == 1 and "training" in line}
+    assert (
+        sizes["right"] <= sizes["corrected"] == sizes["ours"] == sizes["number"] > sizes["seeds"] == sizes["real"] == 0
+    )
+    monkeypatch.setattr(sys, "argv", ["again.py", "--tasks=trec", "--draws=7", *where])
+    with pytest.raises(SystemExit, match="keeps the lessons of trec, draw 7"):
+        again.main()
 
 
 def test_ways_of_training_are_compared_on_the_same_draws(

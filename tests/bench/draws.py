@@ -116,7 +116,13 @@ class Cell:
             )
         return chosen
 
-    def _evals(self, take: int) -> str:
+    def known(self) -> list[Seed]:
+        """Every labelled item of `train`, the draw's own seed items among them."""
+        every = load_evals(self._evals(None), False, cross_fit=False, needs_select=False)
+        every.close()
+        return [*every.seeds]
+
+    def _evals(self, take: int | None) -> str:
         spec = yaml.safe_load(
             (recipes()[f"paper-{self.task}"].parent / "paper" / f"{self.task}.yaml").read_text("utf-8")
         )
@@ -127,8 +133,9 @@ class Cell:
             }
             spec["columns"] = {"prompt": prompt, "answer": answer}
             spec["splits"]["test"] = "test"
-        spec["splits"] = {"mine": {"from": "train", "take": take}, "test": spec["splits"]["test"]}
-        file = self.folder / f"{self.task}-{take}.yaml"
+        mine = {"from": "train", "take": take} if take else "train"
+        spec["splits"] = {"mine": mine, "test": spec["splits"]["test"]}
+        file = self.folder / f"{self.task}-{take or 'all'}.yaml"
         file.parent.mkdir(parents=True, exist_ok=True)
         write_text(file, yaml.safe_dump({**spec, "draw": self.draw}, sort_keys=False))
         return str(file)

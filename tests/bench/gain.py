@@ -21,13 +21,13 @@ is trained once a draw: stopped at any point and called again, it goes on, unles
 mean over draws and the gain over seeds with its 95 % interval, twice: a bootstrap that draws draws and items again, and Student's t over
 both as the program's own claims use (`loops.claims`), which is wider and the one to believe with few draws.
 
-    python tests/bench/gain.py --tasks trec,snips --seeds 5 [--data FOLDER] [--place FOLDER] [--results FOLDER] [--trainings N]
-        [--table]
+    python tests/bench/gain.py --tasks trec,snips --seeds 5 [--data FOLDER] [--place FOLDER] [--results FOLDER] [--lessons FOLDER]
+        [--trainings N] [--table]
 
 FOLDER holds `trec`, `snips` and `sst2` as JSON lines or CSV with parts `train` and `test`; without one the eval sets of the
 `paper-*` recipes are used, which come from the hub. Which test items each arm had right is kept in `--results`, a small file a draw
-that says what recipe it is of, so that the draws may be run on several machines and days; all arms of one draw ran on one. `--table`
-prints what there is of the present recipe and runs nothing.
+that says what recipe it is of, so that the draws may be run on several machines and days; all arms of one draw ran on one. What the arms
+were taught is kept in `--lessons` (`again.py` teaches it again). `--table` prints what there is of the present recipe and runs nothing.
 """
 
 from __future__ import annotations
@@ -75,6 +75,8 @@ CODE = 3
 those of 1 and 2 were not looked at.)"""
 RESULTS = Path(__file__).parents[2] / "docs" / "evidence" / "gain"
 """Where the results of finished draws are kept."""
+LESSONS = RESULTS.with_name("lessons")
+"""Where their accepted lessons are kept, for `again.py`."""
 RESAMPLES = 4000
 Rights = dict[str, bool]
 """Whether each test item was answered right, by one student."""
@@ -322,6 +324,27 @@ def keep_result(cell: Cell, trainings: int, results: Path) -> None:
     write_text(result_file(cell, results), told.model_dump_json() + "\n")
 
 
+def lessons_file(cell: Cell, folder: Path) -> Path:
+    return folder / f"{cell.task}-draw-{cell.draw}.json"
+
+
+def keep_lessons(cell: Cell, folder: Path) -> None:
+    """Write down what the arms of a finished cell were taught, question and answer: a file that differs in lines where lessons do."""
+    ours, prompt = cell.run("ours"), cell.run("prompt")
+    taught = {"ours": lessons_of(ours)}
+    for arm, name in CONTROLS.items():
+        file = ours.path / "control" / FOLDERS[name] / "lessons.jsonl"
+        if arm != "seeds" and file.exists():
+            taught[arm] = read_records(file, Lesson)
+    taught["prompt"] = lessons_of(prompt)
+    arms = [
+        f' "{arm}": [\n  ' + ",\n  ".join(one.model_dump_json(include={"prompt", "answer"}) for one in lessons) + "\n ]"
+        for arm, lessons in taught.items()
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(lessons_file(cell, folder), "{\n" + ",\n".join(arms) + "\n}\n")
+
+
 def result_of(cell: Cell, results: Path) -> Result | None:
     """A cell that was finished before, here or elsewhere; one of another recipe does not count."""
     place = result_file(cell, results)
@@ -422,6 +445,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=os.environ.get("LLM2LLM_DATA"))
     parser.add_argument("--place", type=Path, default=None)
     parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--lessons", type=Path, default=LESSONS)
     parser.add_argument("--trainings", type=int, default=1)
     parser.add_argument("--table", action="store_true")
     given = parser.parse_args()
@@ -438,6 +462,7 @@ def main() -> None:
             trainings = max(given.trainings, told.trainings if told else 1)
             make(cell, trainings)
             keep_result(cell, trainings, given.results)
+            keep_lessons(cell, given.lessons)
             told = result_of(cell, given.results)
         if told is not None:
             arms = shares[cell] = told.shares()
