@@ -71,17 +71,22 @@ class Team:
             torch.distributed.barrier(group=self._line)
 
     def together(self, values: Sequence[Any], work: Callable[[list[Any]], list[Any]]) -> list[Any]:
-        """One result per value, in order; each process works on its share."""
+        """One result per value, in order; each process works on its share. What one of them raises, all raise: none waits for it."""
         if not isinstance(self.peers, Group):
             return work(list(values))
         import torch
 
-        shares: list[list[Any]] = [[] for _ in range(self.peers.count)]
+        shares: list[Any] = [None] * self.peers.count
         mine = self.peers.share(range(len(values)))
-        done = work([values[at] for at in mine]) if mine else []
+        try:
+            done: list[Any] | Exception = work([values[at] for at in mine]) if mine else []
+        except Exception as error:  # noqa: BLE001  raised again by everyone
+            done = error
         torch.distributed.all_gather_object(shares, done, group=self._line)
         results: list[Any] = [None] * len(values)
         for rank, share in enumerate(shares):
+            if isinstance(share, Exception):
+                raise share
             results[rank :: self.peers.count] = share
         return results
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,34 @@ def test_what_one_process_cannot_do_none_does_and_all_live_on(tmp_path: Path) ->
         assert len(worker.examine(ASK, QUESTIONS, None, 8, lambda message: None)) == len(QUESTIONS)
     finally:
         worker.close()
+
+
+ONE_FAILS = """
+import os
+from student.team import Team
+team = Team()
+def work(values):
+    if 7 in values:
+        raise OSError("no room for 7")
+    return [value * value for value in values]
+for values in ([1, 2, 3], [7, 2], [2, 7], [4, 5]):
+    try:
+        told = team.together(values, work)
+    except OSError as error:
+        told = error
+    os.write(1, f"{told}\\n".encode())  # a whole line at once: the other writes there, too
+"""
+
+
+def test_what_one_process_raises_in_its_share_all_raise_and_none_waits(tmp_path: Path) -> None:
+    (tmp_path / "one_fails.py").write_text(ONE_FAILS, encoding="utf-8")
+    launched = command(Launch(launcher="accelerate", processes=2), "one_fails")
+    paths = os.pathsep.join([str(tmp_path), str(Path.cwd())])
+    done = subprocess.run(
+        launched, check=False, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, timeout=300
+    )
+    told = ["[1, 4, 9]", "no room for 7", "no room for 7", "[16, 25]"]
+    assert sorted(done.stdout.splitlines()) == sorted(2 * told), done.stderr[-2000:]
 
 
 def test_all_processes_end_when_the_first_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
