@@ -8,9 +8,11 @@ self-check and run in the usual way: padded, and whole.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -84,13 +86,34 @@ class Runner:
         return _padded(self.student.backbone, layout, name, values)
 
 
-class Features:
-    """What enters the first adapted layer, per training item: computed once and kept on the CPU."""
+SHARE = 4
+"""A quarter of the machine's memory at most holds what is computed once."""
 
-    def __init__(self, student: Student, encoded: Sequence[Encoded], used: Sequence[int], tokens_at_once: int) -> None:
+
+def memory() -> int:
+    """Bytes this process may use: the machine's, or fewer where its container has fewer."""
+    here = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = Path("/sys/fs/cgroup/memory.max")
+    told = limit.read_text("utf-8").strip() if limit.exists() else "max"
+    return min(here, int(told)) if told.isdigit() else here
+
+
+class Features:
+    """What enters the first adapted layer, per training item: computed once and kept on the CPU.
+
+    With items so many and long that they would not fit in `room` bytes nothing is kept, and each step runs the whole model.
+    """
+
+    def __init__(
+        self, student: Student, encoded: Sequence[Encoded], used: Sequence[int], tokens_at_once: int, room: int | None = None
+    ) -> None:  # fmt: skip
         self.runner, self.encoded = Runner(student, encoded[used[0]].ids), encoded
         self._kept: dict[int, torch.Tensor] = {}
-        if self.runner.in_parts:
+        one = student.causal.config.get_text_config().hidden_size * student.causal.dtype.itemsize
+        needed, room = one * sum(len(encoded[row].ids) for row in used), memory() // SHARE if room is None else room
+        self.too_large = needed if needed > room else 0
+        """Bytes that all would take, where that is too many; else 0."""
+        if not self.too_large and self.runner.in_parts:
             # The parts depend on nothing but the items, so a resumed training computes the same bits.
             for part in by_tokens(sorted(used, key=lambda row: len(encoded[row].ids)), encoded, tokens_at_once):
                 whole = self._whole(part)

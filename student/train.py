@@ -122,6 +122,7 @@ class _Fitting:
         at_once = settings.tokens_at_once or TOKENS_AT_ONCE[student.device.type == "cuda"]
         features = Features(student, encoded, used, at_once)
         self.steps, self.at_once = Steps(student, encoded, features, at_once, settings.smoothing or 0.0), at_once
+        self.too_large = features.too_large if features.runner.in_parts else 0
         self.per_epoch = max(1, -(-learned // settings.batch_size))
         self.losses: list[float] = []
         self.best: tuple[float, int, torch.Tensor] | None = None
@@ -138,6 +139,12 @@ class _Fitting:
 
     def run(self, on_step: OnStep, on_note: Callable[[str], None], kept: Kept) -> None:
         """Make every step that is not made yet."""
+        if self.too_large:
+            on_note(
+                f"what the layers below the adapter make of {len(self.encoded):,} items would take {self.too_large / 2**30:.1f} GiB, "
+                "more than a quarter of this machine's memory: it is computed anew in every step, which is slower and changes nothing "
+                "but rounding"
+            )
         self._take_up(kept)
         start, before = time.perf_counter(), self.tokens
         for number in range(self.optimiser.done + 1, len(self.plan) + 1):

@@ -17,7 +17,7 @@ import torch
 from peft.tuners.lora import Linear as LoraLinear
 from transformers import Gemma2Config, Gemma2Model
 
-from student import train_state
+from student import layers, train_state
 from student.batches import Encoded, encode, plan_steps
 from student.choices import score_choices
 from student.layers import Batch, Features, Runner, batch_of
@@ -215,6 +215,32 @@ def test_remembered_features_give_the_loss_of_the_whole_model(make: Any, monkeyp
     assert kept.steps == whole.steps
     for name, weight in adapter.items():
         assert torch.allclose(weight, whole_adapter[name], atol=5e-3), name
+
+
+def test_features_that_would_fill_the_memory_are_not_kept_and_it_is_told(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    top, notes = make(0.5), list[str]()
+    _, remembered, _ = fit(top)
+    tokens = sum(len(one.ids) for one in encode(top.tokenizer, ASK, EXAMPLES, 99)[0])
+    monkeypatch.setattr(layers, "memory", lambda: 4 * tokens * 64 * 4 - 1)  # a quarter of it lacks a byte
+    monkeypatch.setattr(Runner, "lower", lambda self, batch: pytest.fail("kept all the same"))
+    monkeypatch.setattr(Runner, "in_parts", True)
+    losses = list[float]()
+    train(
+        top,
+        ASK,
+        EXAMPLES,
+        SETTINGS,
+        1,
+        lambda step, steps, loss, speed: losses.append(loss),
+        Around(on_note=notes.append),
+    )
+    assert losses == pytest.approx(remembered, abs=2e-3)
+    assert len(notes) == 1 and "a quarter of this machine's memory" in notes[0]
+    monkeypatch.setattr(layers, "memory", lambda: 4 * tokens * 64 * 4)
+    with pytest.raises(pytest.fail.Exception, match="kept"):
+        fit(top)
 
 
 def test_only_the_top_layers_carry_an_adapter(make: Any) -> None:
