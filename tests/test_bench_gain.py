@@ -112,6 +112,9 @@ def test_every_arm_is_made_once_and_the_table_counts_them(
     ended = [one["student"] for one in events if one["event"] == "loss" and one["step"] == one["steps"]]
     assert len(ended) == 5, "the students of the first training are found, those of mining among them"
     assert sum(one["requests"] for one in events if one["event"] == "spent") == 0
+    theirs = [json.loads(line) for line in (runs["prompt-2"] / "events.jsonl").read_text("utf-8").splitlines()]
+    ended = [one["student"] for one in theirs if one["event"] == "loss" and one["step"] == one["steps"]]
+    assert ended == ["best, training 2"], "the student of the seeds is trained once for all arms, whatever its number"
     with monkeypatch.context() as other:
         other.setattr(gain, "CODE", -1)
         with pytest.raises(SystemExit, match="of another recipe"):

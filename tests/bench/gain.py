@@ -149,6 +149,17 @@ def take_over(done: RunFolder, folder: RunFolder, failures: bool) -> None:
             shutil.copy(done.path / part / each, folder.path / part / each)
 
 
+def take_over_further(done: RunFolder, folder: RunFolder) -> None:
+    """The same with the further trainings of the student of the seeds, and what they answered."""
+    for training in sorted((done.path / "claim").glob("training-*")):
+        for each in ("seed-only", "attempts.seed-only.test.jsonl"):
+            for part in (each, f"made/{each}.json"):
+                source, target = training / part, folder.path / "claim" / training.name / part
+                if source.exists() and not target.exists():
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
+
+
 def make(cell: Cell, trainings: int) -> None:
     """Every run of one cell."""
     hold_to_recipe(cell)
@@ -159,7 +170,10 @@ def make(cell: Cell, trainings: int) -> None:
     go(cell.run("prompt"), prompt, like=cell.run("ours"), failures=True)
     for arm, tree in (("ours", ours), ("paper", paper), ("prompt", prompt)):
         if trainings > 1 and last_round(cell.run(arm)):
-            go(gone_on(cell, arm, trainings), merged(tree, {"train": {"seeds": trainings}}))
+            folder = gone_on(cell, arm, trainings)
+            if arm != "ours" and last_round(cell.run("ours")):
+                take_over_further(cell.run(numbered("ours", trainings)), folder)
+            go(folder, merged(tree, {"train": {"seeds": trainings}}))
     real(cell, trainings)
 
 
