@@ -8,7 +8,7 @@ the budget does not suffice for naming weaknesses, the eval set's own skills nam
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -169,17 +169,21 @@ def candidates_of(crew: Crew, state: State, weaknesses: Sequence[Weakness]) -> N
     """Have the round's candidates written, unless they are there. Raises BudgetSpent, and RunError for a prompt of two folds."""
     parts, orders, free, wanted = grounds(crew), list[Order](), list[Candidate](), 0
     aimed, unaimed = [one for one in weaknesses if one.failures], [one for one in weaknesses if not one.failures]
+    of_label = {part.number: Counter[str]() for part in parts}
     for part in parts:
         here = [one for one in aimed if home(parts, one.failures[0].seed.id) == part]
         sheet, planned = crew.sheet(), (crew.settings.generate, state.round, part.draw(crew.settings.seed))
         if here:
-            orders += kept_inside(part, plan_orders(sheet, here, *planned, part.seeds))
+            orders += (asked := kept_inside(part, plan_orders(sheet, here, *planned, part.seeds)))
             rephrased, count = rephrased_candidates(sheet, in_full(crew, here), *planned)
             free, wanted = [*free, *rephrased], wanted + count
+            of_label[part.number].update(answer for order in asked for answer in order.want.answers)
+            of_label[part.number].update(one.answer for one in rephrased)
     for one in unaimed:
         shares = share_out([len(part.seeds) for part in parts], one.lessons, least=0)
         for part, lessons in zip(parts, shares, strict=True):
-            planned, rephrased, count = without_aim(crew, state, part, one.id, lessons)
+            already = of_label[part.number] if crew.settings.generate.level else {}
+            planned, rephrased, count = without_aim(crew, state, part, one, lessons, already)
             orders += kept_inside(part, planned)
             free, wanted = [*free, *rephrased], wanted + count
     target = round_file(crew, state.round, "candidates.jsonl")
@@ -197,12 +201,12 @@ def candidates_of(crew: Crew, state: State, weaknesses: Sequence[Weakness]) -> N
 
 
 def without_aim(
-    crew: Crew, state: State, part: Ground, name: str, lessons: int
+    crew: Crew, state: State, part: Ground, weakness: Weakness, lessons: int, aimed: Mapping[str, int]
 ) -> tuple[list[Order], list[Candidate], int]:  # fmt: skip
-    """The requests for a ground's lessons without aim, filed under `name`; what of them needs no teacher, and how many of these there
-    should be."""
+    """The requests for a ground's lessons without aim, filed under `weakness`; what of them needs no teacher, and how many of these
+    there should be. `aimed`: lessons of the ground that are, by label."""
     turn = state.round if not part.is_fold else (state.round - 1) * crew.settings.mine.folds + part.number
-    sheet, general = crew.sheet(), anything(part.seeds, lessons, turn)
+    sheet, general, name = crew.sheet(), anything(part.seeds, lessons, turn, aimed), weakness.id
     planned = (crew.settings.generate, UNAIMED + state.round, part.draw(crew.settings.seed))
     orders = [filed_under(name, order) for order in plan_orders(sheet, general, *planned, part.seeds)]
     rephrased, count = rephrased_candidates(sheet, in_full(crew, general), *planned)

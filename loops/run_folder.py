@@ -32,7 +32,10 @@ class RunError(Exception):
     """Something is wrong with a run or its folder that a person can mend: says what, where, and what to do."""
 
 
-LATER = (("train", "smoothing", 0.0), ("generate", "spread", 0.0), ("curate", "shown", 0), ("curate", "meaning", None))
+LATER = (
+    ("train", "smoothing", 0.0), ("generate", "spread", 0.0), ("generate", "level", False), ("curate", "shown", 0),
+    ("curate", "meaning", None),
+)  # fmt: skip
 """Settings that came after the first runs, and what stands for going without: that is meant where a config.yaml does not name them,
 whatever the default is now."""
 

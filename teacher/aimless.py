@@ -1,19 +1,20 @@
 """Lessons without aim: from seeds as they come, and of every label its share of the seeds.
 
-They are a part of every round where labels are fixed (`generate.spread`), written by whoever writes the others. And they are all there is
-in the control arms: the strategy `untargeted`, or, where a run's own lessons are written by `style`, that, from random seeds, so that
-what is compared differs in aim and in nothing else.
+They are a part of every round where labels are fixed (`generate.spread`), written by whoever writes the others: of each label what the
+aimed ones leave short of its share, so that no label is crowded out (`generate.level`). And they are all there is in the control arms:
+the strategy `untargeted`, or, where a run's own lessons are written by `style`, that, from random seeds, so that what is compared differs
+in aim and in nothing else.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from student.records import Failure, Seed, Weakness, text_hash
 from teacher.generate import mix_of, plan_orders
-from teacher.shares import in_turn
+from teacher.shares import in_turn, share_out
 from teacher.sheet import TaskSheet
 from teacher.strategies.order import Order
 from teacher.strategies.settings import GenerateSettings
@@ -41,14 +42,19 @@ def filed_under(weakness_id: str, order: Order) -> Order:
     return replace(order, want=replace(order.want, weakness_id=weakness_id))
 
 
-def anything(seeds: Sequence[Seed], lessons: int, number: int) -> list[Weakness]:
+def anything(
+    seeds: Sequence[Seed], lessons: int, number: int, aimed: Mapping[str, int] | None = None
+) -> list[Weakness]:
     """For every label its seeds in random order, another for each `number`, in the place of failures, and lessons by its share of them.
 
-    Numbers count from 1, and each goes on where the one before it ended: a label too rare for a lesson this time has its turn.
+    Numbers count from 1, and each goes on where the one before it ended: a label too rare for a lesson this time has its turn. `aimed`:
+    lessons asked for each label otherwise; then it gets what these leave short of its share of both.
     """
-    labels = Counter(seed.answer for seed in seeds)
-    now, before = (in_turn(list(labels.values()), lessons * times) for times in (number, number - 1))
-    shares = [one - other for one, other in zip(now, before, strict=True)]
+    labels, there = Counter(seed.answer for seed in seeds), aimed or {}
+    every = lessons + sum(there.get(label, 0) for label in labels)
+    now, before = (in_turn(list(labels.values()), every * times) for times in (number, number - 1))
+    short = [max(0, one - other - there.get(label, 0)) for label, one, other in zip(labels, now, before, strict=True)]
+    shares = short if sum(short) == lessons else share_out(short, lessons, least=0)
     mixed = sorted(seeds, key=lambda seed: text_hash("untargeted", str(number), seed.id))
     return [
         Weakness(id=label, name="", lessons=share,

@@ -353,14 +353,16 @@ def test_a_dry_run_with_a_mix_goes_through_and_says_what_it_gave_to_what(tmp_pat
     ]
 
 
-@pytest.mark.parametrize("mode", ["select", "cross-fit"])
+@pytest.mark.parametrize(
+    ("mode", "level"), [("select", False), ("cross-fit", False), ("select", True), ("cross-fit", True)]
+)
 def test_half_of_a_round_is_of_every_label_by_its_share_and_filed_under_no_failure(
-    mode: str, tmp_path: Path, own_cache: Path
+    mode: str, level: bool, tmp_path: Path, own_cache: Path
 ) -> None:
     with table_student():
         code = command_line(
             words("run", "--ui", "quiet", "--name", "half", runs=tmp_path, mode=mode, generate__lessons="40",
-                  curate__verify="false")
+                  curate__verify="false", generate__level=str(level).lower())
         )  # fmt: skip
     assert code == 0
     folder = tmp_path / "half-1"
@@ -378,9 +380,14 @@ def test_half_of_a_round_is_of_every_label_by_its_share_and_filed_under_no_failu
     for fold in set(folds.values()):
         labels = Counter(seed.answer for name, seed in seeds.items() if folds[name] == fold)
         inside = Counter(each.answer for each in here if folds[each.parent_id] == fold)
+        aims = Counter(each.answer for each in made if each not in here and folds[each.parent_id] == fold)
         assert abs(inside.total() - 20 * labels.total() / len(seeds)) < 1
-        for label, count in labels.items():
-            assert abs(inside[label] - inside.total() * count / labels.total()) < 1
+        every, before = inside.total() + level * aims.total(), aims if level else Counter[str]()
+        due = {label: every * count / labels.total() for label, count in labels.items()}
+        too_many = sum(max(0, before[label] - due[label]) for label in labels)
+        for label in labels:
+            whole = inside[label] + before[label]
+            assert due[label] - too_many - 1 < whole < max(due[label], before[label]) + 1
     aimed = [each for each in made if each.weakness_id != one.id]
     assert {each.parent_id for each in aimed} <= {failed.seed.id for each in weak for failed in each.failures}
     with open_readonly(folder / "ledger.sqlite") as book:
@@ -406,3 +413,14 @@ def test_what_is_aimed_at_nothing_is_of_every_label_as_often_as_the_seeds() -> N
     assert all({failure.seed.answer for failure in one.failures} == {one.id} for one in first)
     assert [one.seed.id for one in first[0].failures] != [one.seed.id for one in second[0].failures]
     assert sorted(one.seed.id for one in first[0].failures) == [f"a{at}" for at in range(9)]
+
+
+@pytest.mark.parametrize(
+    ("aimed", "left"),
+    [({"a": 4}, (5, 3)), ({"a": 4, "b": 0, "other": 9}, (5, 3)), ({"b": 4}, (8, 0)), ({"a": 3, "b": 1}, (6, 2))],
+)
+def test_what_is_aimed_at_nothing_fills_up_what_the_aimed_lessons_leave_short(
+    aimed: dict[str, int], left: tuple[int, int]
+) -> None:
+    seeds = [Seed(id=f"{at}", prompt=f"{at}", answer="a" if at < 9 else "b") for at in range(12)]
+    assert tuple(one.lessons for one in anything(seeds, 8, 1, aimed)) == left

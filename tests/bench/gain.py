@@ -22,12 +22,14 @@ mean over draws and the gain over seeds with its 95 % interval, twice: a bootstr
 both as the program's own claims use (`loops.claims`), which is wider and the one to believe with few draws.
 
     python tests/bench/gain.py --tasks trec,snips --seeds 5 [--data FOLDER] [--place FOLDER] [--results FOLDER] [--lessons FOLDER]
-        [--trainings N] [--table]
+        [--trainings N] [--replay FOLDER] [--table [--recipe DIGEST]]
 
 FOLDER holds `trec`, `snips` and `sst2` as JSON lines or CSV with parts `train` and `test`; without one the eval sets of the
 `paper-*` recipes are used, which come from the hub. Which test items each arm had right is kept in `--results`, a small file a draw
 that says what recipe it is of, so that the draws may be run on several machines and days; all arms of one draw ran on one. What the arms
-were taught is kept in `--lessons` (`again.py` teaches it again). `--table` prints what there is of the present recipe and runs nothing.
+were taught is kept in `--lessons` (`again.py` teaches it again). `--replay` names
+the `--place` of an earlier recipe's draws: what these were told is used again. `--table` prints what there is of the present recipe, or
+of the one whose digest is named, and runs nothing.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +57,7 @@ from loops.run_folder import RunFolder, digest
 from loops.settings import RunSettings
 from loops.untargeted import lessons_tokens
 from student.records import Attempt, Lesson, Record, read_records, write_text
+from teacher.book import open_readonly
 from teacher.prompts import every_prompt
 
 SETTINGS: dict[str, Any] = {"mode": "select", "stop": {"keep": "last", "rounds": 1}, "generate": {"lessons": 120}}
@@ -160,11 +164,14 @@ def take_over_further(done: RunFolder, folder: RunFolder) -> None:
                     (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
 
 
-def make(cell: Cell, trainings: int) -> None:
-    """Every run of one cell."""
+def make(cell: Cell, trainings: int, replayed: Path | None = None) -> None:
+    """Every run of one cell. `replayed`: where runs of an earlier recipe are, whose replies are used again."""
     hold_to_recipe(cell)
     common = {"evals": cell.evals(), "student": {"shots": 0}, "seed": cell.seed}
-    ours, paper, prompt = {**common, "control": True}, merged(PAPER, common), merged(PROMPT, common)
+    ours, paper, prompt = (
+        merged(tree, common, replay_of(cell, arm, replayed))
+        for arm, tree in (("ours", {"control": True}), ("paper", PAPER), ("prompt", PROMPT))
+    )
     go(cell.run("ours"), ours)
     go(cell.run("paper"), paper, like=cell.run("ours"))
     go(cell.run("prompt"), prompt, like=cell.run("ours"), failures=True)
@@ -175,6 +182,16 @@ def make(cell: Cell, trainings: int) -> None:
                 take_over_further(cell.run(numbered("ours", trainings)), folder)
             go(folder, merged(tree, {"train": {"seeds": trainings}}))
     real(cell, trainings)
+
+
+def replay_of(cell: Cell, arm: str, replayed: Path | None) -> dict[str, Any]:
+    """Settings to ask only what an arm's run of an earlier recipe was not told; none where there is no such run."""
+    before = replace(cell, place=replayed).run(arm) if replayed else None
+    if before is None or not before.ledger.exists():
+        return {}
+    with open_readonly(before.ledger) as book:  # a run that asked nobody cannot be replayed
+        known = book.first_served_by() is not None
+    return {"teacher": {"replay": str(before.path.resolve()), "replay_then_ask": True}} if known else {}
 
 
 def hold_to_recipe(cell: Cell) -> None:
@@ -359,13 +376,13 @@ def keep_lessons(cell: Cell, folder: Path) -> None:
     write_text(lessons_file(cell, folder), "{\n" + ",\n".join(arms) + "\n}\n")
 
 
-def result_of(cell: Cell, results: Path) -> Result | None:
-    """A cell that was finished before, here or elsewhere; one of another recipe does not count."""
+def result_of(cell: Cell, results: Path, recipe: str | None = None) -> Result | None:
+    """A cell that was finished before, here or elsewhere; one of another recipe (`recipe`, or the present one) does not count."""
     place = result_file(cell, results)
     if not place.exists():
         return None
     told = Result.model_validate_json(place.read_text("utf-8"))
-    if told.recipe == recipe_digest():
+    if told.recipe == (recipe or recipe_digest()):
         return told
     print(json.dumps({"bench": "gain", "left_out": place.name, "because": "it is of another recipe"}), flush=True)
     return None
@@ -461,20 +478,24 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--lessons", type=Path, default=LESSONS)
     parser.add_argument("--trainings", type=int, default=1)
+    parser.add_argument("--replay", type=Path, default=None)
+    parser.add_argument("--recipe", default=None)
     parser.add_argument("--table", action="store_true")
     given = parser.parse_args()
     if given.trainings < 1:
         parser.error(f"--trainings {given.trainings}: an arm is trained once at least")
+    if given.recipe and not given.table:
+        parser.error(f"--recipe {given.recipe}: only --table knows another recipe than the present one")
     data = Path(given.data) if given.data else None
     place = given.place or cache_folder() / "bench-gain"
     tasks = tasks_of(given.tasks, data)
     cells = [Cell(task, draw, place, data) for draw in range(1, given.seeds + 1) for task in tasks]
-    known, shares = {cell: result_of(cell, given.results) for cell in cells}, {}
+    known, shares = {cell: result_of(cell, given.results, given.recipe) for cell in cells}, {}
     for cell in sorted(cells, key=lambda cell: known[cell] is not None):
         told = known[cell]
         if not given.table and (told is None or told.trainings < given.trainings or lacks_an_arm(cell, told)):
             trainings = max(given.trainings, told.trainings if told else 1)
-            make(cell, trainings)
+            make(cell, trainings, given.replay)
             keep_result(cell, trainings, given.results)
             keep_lessons(cell, given.lessons)
             told = result_of(cell, given.results)
