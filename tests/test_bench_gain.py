@@ -18,6 +18,7 @@ from loops.claims import gain_of_changes
 from loops.run_folder import RunFolder
 from student import worker
 from student.pipe import Pipe
+from student.records import Seed
 from student.similar import grams, overlap
 
 sys.path.insert(0, str(Path(__file__).parent / "bench"))
@@ -26,6 +27,7 @@ changes: Any = import_module("changes")
 training: Any = import_module("training")
 again: Any = import_module("again")
 amount: Any = import_module("amount")
+aim: Any = import_module("aim")
 draws: Any = import_module("draws")
 
 KINDS = ("ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM")
@@ -221,6 +223,30 @@ def test_ways_of_training_are_compared_on_the_same_draws(
     assert told("--draws=1", "--table", "--items=9") == [], "on another number of items nothing was measured"
     with pytest.raises(SystemExit, match="no way of training"):
         told("--only=nosuch")
+
+
+def test_items_are_chosen_by_what_the_student_makes_of_them(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seeds = [Seed(id=f"s{at}", prompt="", answer="b" if at % 3 else "a") for at in range(12)]
+    pool = [Seed(id=f"p{at}", prompt="", answer="ab"[at % 2]) for at in range(20)]
+    said: dict[str, Any] = {one.id: SimpleNamespace(margin=at - 5.5, right=at > 5) for at, one in enumerate(pool)}
+    found = {name: [one.id for one in some] for name, some in aim.choices_of(pool, said, seeds, 6).items()}
+    assert found["any"] == found["hardest"] == [f"p{at}" for at in range(6)]
+    assert found["unsure"] == ["p5", "p6", "p4", "p7", "p3", "p8"]
+    assert found["half failed"] == ["p0", "p6", "p1", "p7", "p2", "p8"]
+    assert found["any, level"] == ["p0", "p2", "p1", "p3", "p5", "p7"]
+    assert found["half failed, level"] == ["p0", "p6", "p1", "p7", "p3", "p9"]
+    monkeypatch.setattr(gain, "SETTINGS", gain.merged(gain.SETTINGS, SMALL))
+    monkeypatch.setattr(draws, "SEEDS", {"trec": 12})
+    monkeypatch.setattr(draws, "AMONG", 60)
+    monkeypatch.setattr(aim, "POOL", 20)
+    monkeypatch.setattr(aim, "TAKE", 6)
+    words = ["--tasks=trec", "--draws=1", "--items=10", "--only=any;half failed, level", f"--data={data}"]
+    monkeypatch.setattr(sys, "argv", ["aim.py", *words, f"--place={tmp_path / 'place'}"])
+    aim.main()
+    table = [json.loads(line) for line in capsys.readouterr().out.splitlines()][-2:]
+    assert [line["choice"] for line in table] == ["any", "half failed, level"] and table[0]["against_any"] == [0.0]
 
 
 def test_results_of_another_recipe_are_named_and_left_out(
