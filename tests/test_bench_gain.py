@@ -121,6 +121,14 @@ def test_every_arm_is_made_once_and_the_table_counts_them(
         other.setattr(gain, "CODE", -1)
         with pytest.raises(SystemExit, match="of another recipe"):
             told("--seeds=1")
+        where[1:] = [f"--place={tmp_path / 'new'}", f"--results={tmp_path / 'new-results'}"]
+        replayed = told("--seeds=1", f"--replay={tmp_path / 'place'}")
+        assert [line for line in replayed if "draw" in line] == [line for line in first if line.get("draw") == 1]
+        ours = Path(next(line["run"] for line in replayed if "run" in line))
+        events = [json.loads(line) for line in (ours / "events.jsonl").read_text("utf-8").splitlines()]
+        assert sum(one["requests"] for one in events if one["event"] == "spent") == 0
+        assert not [one for one in events if one["event"] == "loss" and "fold" in one["student"]]
+        where[1:] = [f"--place={tmp_path / 'place'}", f"--results={results}"]
     shutil.rmtree(tmp_path / "place")  # on another machine: the results alone are there
     again = told("--seeds=2")
     assert [line for line in again if "draw" in line] == [

@@ -27,9 +27,9 @@ both as the program's own claims use (`loops.claims`), which is wider and the on
 FOLDER holds `trec`, `snips` and `sst2` as JSON lines or CSV with parts `train` and `test`; without one the eval sets of the
 `paper-*` recipes are used, which come from the hub. Which test items each arm had right is kept in `--results`, a small file a draw
 that says what recipe it is of, so that the draws may be run on several machines and days; all arms of one draw ran on one. What the arms
-were taught is kept in `--lessons` (`again.py` teaches it again). `--replay` names
-the `--place` of an earlier recipe's draws: what these were told is used again. `--table` prints what there is of the present recipe, or
-of the one whose digest is named, and runs nothing.
+were taught is kept in `--lessons` (`again.py` teaches it again). `--replay` names the `--place` of an earlier recipe's draws: what these
+were told, and their students of the seeds where they would be the same, are used again. `--table` prints what there is of the present
+recipe, or of the one whose digest is named, and runs nothing.
 """
 
 from __future__ import annotations
@@ -165,14 +165,15 @@ def take_over_further(done: RunFolder, folder: RunFolder) -> None:
 
 
 def make(cell: Cell, trainings: int, replayed: Path | None = None) -> None:
-    """Every run of one cell. `replayed`: where runs of an earlier recipe are, whose replies are used again."""
+    """Every run of one cell. `replayed`: where runs of an earlier recipe are, whose replies and students of the seeds are used again."""
     hold_to_recipe(cell)
     common = {"evals": cell.evals(), "student": {"shots": 0}, "seed": cell.seed}
     ours, paper, prompt = (
         merged(tree, common, replay_of(cell, arm, replayed))
         for arm, tree in (("ours", {"control": True}), ("paper", PAPER), ("prompt", PROMPT))
     )
-    go(cell.run("ours"), ours)
+    before = replace(cell, place=replayed).run("ours") if replayed else None
+    go(cell.run("ours"), ours, like=before if before and is_done(before) else None, failures=True)
     go(cell.run("paper"), paper, like=cell.run("ours"))
     go(cell.run("prompt"), prompt, like=cell.run("ours"), failures=True)
     for arm, tree in (("ours", ours), ("paper", paper), ("prompt", prompt)):
