@@ -51,7 +51,7 @@ bench: $(READY)
 evidence: $(READY)
 	$(BIN)/python tests/bench/claims.py
 	$(if $(DATA),set -e; for name in guard meaning witnesses strategies; do echo "== $$name"; $(BIN)/python tests/bench/$$name.py $(DATA); done)
-	$(if $(DATA),$(BIN)/python tests/bench/training.py --data $(DATA) && $(BIN)/python tests/bench/gain.py --data $(DATA) && $(BIN)/python tests/bench/changes.py --data $(DATA),@echo "gain.py needs DATA=folder or the hub: python tests/bench/gain.py")
+	$(if $(DATA),$(BIN)/python tests/bench/training.py --data $(DATA) && $(BIN)/python tests/bench/gain.py --data $(DATA) && $(BIN)/python tests/bench/changes.py --data $(DATA) && $(BIN)/python tests/bench/amount.py --data $(DATA) --draws 3 && $(BIN)/python tests/bench/again.py --data $(DATA) && $(BIN)/python tests/bench/aim.py --data $(DATA) --draws 3,@echo "gain.py needs DATA=folder or the hub: python tests/bench/gain.py")
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
