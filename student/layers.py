@@ -91,27 +91,26 @@ SHARE = 4
 
 
 def memory() -> int:
-    """Bytes this process may use: the machine's, or fewer where its container has fewer."""
+    """Bytes this process may use: the machine's, or fewer where its container has fewer; shared out where a launcher started several."""
     here = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit = Path("/sys/fs/cgroup/memory.max")
     told = limit.read_text("utf-8").strip() if limit.exists() else "max"
-    return min(here, int(told)) if told.isdigit() else here
+    return (min(here, int(told)) if told.isdigit() else here) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 class Features:
     """What enters the first adapted layer, per training item: computed once and kept on the CPU.
 
-    With items so many and long that they would not fit in `room` bytes nothing is kept, and each step runs the whole model.
+    With items so many and long that they would take more than their share of the memory nothing is kept, and each step runs the whole
+    model.
     """
 
-    def __init__(
-        self, student: Student, encoded: Sequence[Encoded], used: Sequence[int], tokens_at_once: int, room: int | None = None
-    ) -> None:  # fmt: skip
+    def __init__(self, student: Student, encoded: Sequence[Encoded], used: Sequence[int], tokens_at_once: int) -> None:
         self.runner, self.encoded = Runner(student, encoded[used[0]].ids), encoded
         self._kept: dict[int, torch.Tensor] = {}
         one = student.causal.config.get_text_config().hidden_size * student.causal.dtype.itemsize
-        needed, room = one * sum(len(encoded[row].ids) for row in used), memory() // SHARE if room is None else room
-        self.too_large = needed if needed > room else 0
+        needed = one * sum(len(encoded[row].ids) for row in used)
+        self.too_large = needed if needed > memory() // SHARE else 0
         """Bytes that all would take, where that is too many; else 0."""
         if not self.too_large and self.runner.in_parts:
             # The parts depend on nothing but the items, so a resumed training computes the same bits.

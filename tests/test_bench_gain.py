@@ -122,12 +122,7 @@ def test_every_arm_is_made_once_and_the_table_counts_them(
         with pytest.raises(SystemExit, match="of another recipe"):
             told("--seeds=1")
         where[1:] = [f"--place={tmp_path / 'new'}", f"--results={tmp_path / 'new-results'}"]
-        replayed = told("--seeds=1", f"--replay={tmp_path / 'place'}")
-        assert [line for line in replayed if "draw" in line] == [line for line in first if line.get("draw") == 1]
-        ours = Path(next(line["run"] for line in replayed if "run" in line))
-        events = [json.loads(line) for line in (ours / "events.jsonl").read_text("utf-8").splitlines()]
-        assert sum(one["requests"] for one in events if one["event"] == "spent") == 0
-        assert not [one for one in events if one["event"] == "loss" and "fold" in one["student"]]
+        nothing_is_asked_again(told("--seeds=1", f"--replay={tmp_path / 'place'}"), first)
         where[1:] = [f"--place={tmp_path / 'place'}", f"--results={results}"]
     shutil.rmtree(tmp_path / "place")  # on another machine: the results alone are there
     again = told("--seeds=2")
@@ -143,6 +138,15 @@ def test_every_arm_is_made_once_and_the_table_counts_them(
     for each in (line for line in again if "draw" in line):
         ours, longer = each["sizes"]["ours"], each["sizes"]["seeds, as many steps"]
         assert ours["steps"] == longer["steps"]
+
+
+def nothing_is_asked_again(replayed: list[dict[str, Any]], first: list[dict[str, Any]]) -> None:
+    """A recipe that asks what an earlier one asked: its replies serve, and its students of the seeds."""
+    assert [line for line in replayed if "draw" in line] == [line for line in first if line.get("draw") == 1]
+    ours = Path(next(line["run"] for line in replayed if "run" in line))
+    events = [json.loads(line) for line in (ours / "events.jsonl").read_text("utf-8").splitlines()]
+    assert sum(one["requests"] for one in events if one["event"] == "spent") == 0
+    assert not [one for one in events if one["event"] == "loss" and "fold" in one["student"]]
 
 
 def one_at_a_time(where: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -243,6 +243,12 @@ def test_features_that_would_fill_the_memory_are_not_kept_and_it_is_told(
         fit(top)
 
 
+def test_processes_of_one_machine_share_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = layers.memory()
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert layers.memory() == whole // 4 > 0
+
+
 def test_only_the_top_layers_carry_an_adapter(make: Any) -> None:
     names = list(make(0.5).state())
     assert names and all(".layers.1." in name for name in names)
