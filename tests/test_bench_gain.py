@@ -196,9 +196,22 @@ def taught_again(where: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert (
         sizes["right"] <= sizes["corrected"] == sizes["ours"] == sizes["number"] > sizes["seeds"] == sizes["real"] == 0
     )
+    monkeypatch.setattr(sys, "argv", ["again.py", *words, "--part=0.5", "--only=ours,real"])
+    again.main()
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    halves = {line["lessons"] for line in lines if line.get("draw") == 1 and line.get("arm") == "ours"}
+    assert halves == {round(0.5 * sizes["ours"])}, "a set apart from the one that learned everything"
     monkeypatch.setattr(sys, "argv", ["again.py", "--tasks=trec", "--draws=7", *where])
     with pytest.raises(SystemExit, match="keeps the lessons of trec, draw 7"):
         again.main()
+
+
+def test_every_training_learns_another_part() -> None:
+    rows = [*range(40)]
+    parts = [again.part_of(rows, 0.8, luck) for luck in range(5)]
+    assert all(len({*one}) == len(one) == 32 and one == sorted(one) for one in parts)
+    assert len({tuple(one) for one in parts}) == 5 and {row for one in parts for row in one} == {*rows}
+    assert again.part_of(rows, 1.0, 3) == rows and again.part_of((), 0.8, 0) == []
 
 
 def test_ways_of_training_are_compared_on_the_same_draws(

@@ -9,8 +9,11 @@ as `gain.py` does, and are examined on training questions that are neither its s
 - right: ours without the lessons that the linear model calls something else;
 - corrected: ours, each lesson with the label that the linear model gives it, which shows what wrong labels cost.
 
+A single lesson can tip a whole label, so that one set against another says little. With `--part 0.8` every training learns another four
+fifths of an arm's lessons, drawn at random: what such lessons teach on average, and not what these very ones do together.
+
     python tests/bench/again.py --tasks trec,snips --draws 3,4,5 [--data FOLDER] [--place FOLDER] [--trainings N] [--items N]
-        [--only ARM,ARM] [--lessons FOLDER]
+        [--only ARM,ARM] [--lessons FOLDER] [--part SHARE]
 
 Prints a line for each set of lessons and each student, then for each task and arm the mean right, how far ours is ahead of it with the
 95 % interval by Student's t over draws, whose seeds and questions differ, and the standard deviation of one training from the next.
@@ -22,7 +25,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, product
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import gain
 import numpy as np
@@ -34,8 +37,9 @@ from strategies import Judge, linear_judge
 from loops.settings import RunSettings
 from student.records import Lesson, Record, Seed
 
-Learned = dict[str, tuple[Sequence[Seed], list[Lesson]]]
-"""For each arm the real items and the lessons that its students learn."""
+Learned = dict[str, tuple[Sequence[Seed], Sequence[Lesson]]]
+"""For each arm the further real items and the lessons that its students learn beside the seeds."""
+T = TypeVar("T")
 Rights = dict[str, np.ndarray]
 """For each arm [trainings, items] what its students have right, 0 or 1."""
 
@@ -62,24 +66,30 @@ def kept_lessons(cell: Cell, folder: Path) -> dict[str, list[Kept]]:
     return {arm: [Kept(**one) for one in rows] for arm, rows in json.loads(file.read_text("utf-8")).items()}
 
 
-def learned_in(
-    seeds: Sequence[Seed], further: Sequence[Seed], arms: Mapping[str, Sequence[Kept]], judge: Judge
-) -> Learned:
-    """What the students of every arm learn. `further`: real items enough."""
+def learned_in(further: Sequence[Seed], arms: Mapping[str, Sequence[Kept]], judge: Judge) -> Learned:
+    """What the students of every arm learn beside the seeds. `further`: real items enough."""
     ours, labels = arms["ours"], judge([one.prompt for one in arms["ours"]])
     agreed = [one.lesson() for one, label in zip(ours, labels, strict=True) if one.answer == label]
     corrected = [one.lesson(label) for one, label in zip(ours, labels, strict=True)]
     return {
-        "seeds": (seeds, []),
-        **{arm: (seeds, [one.lesson() for one in rows]) for arm, rows in arms.items()},
-        "right": (seeds, agreed),
-        "corrected": (seeds, corrected),
-        "real": ([*seeds, *further[: len(ours)]], []),
+        "seeds": ((), ()),
+        **{arm: ((), [one.lesson() for one in rows]) for arm, rows in arms.items()},
+        "right": ((), agreed),
+        "corrected": ((), corrected),
+        "real": (further[: len(ours)], ()),
     }
 
 
-def measured(cell: Cell, arms: Mapping[str, Sequence[Kept]], only: Sequence[str], trainings: int, count: int) -> Rights:
-    """Judge the lessons of one draw, and train and examine every student."""
+def part_of(learned: Sequence[T], share: float, luck: int) -> list[T]:
+    """A random part of what an arm learns, for the training of that number, in its own order; all of it where the share is 1."""
+    count = round(share * len(learned))
+    return [learned[at] for at in sorted(np.random.default_rng(luck).choice(len(learned), count, replace=False))]
+
+
+def measured(
+    cell: Cell, arms: Mapping[str, Sequence[Kept]], only: Sequence[str], trainings: int, count: int, share: float
+) -> Rights:
+    """Judge the lessons of one draw, and train and examine every student on this share of them."""
     evals, number = cell.opened(), len(arms["ours"])
     further = cell.further(number + count)
     items = further[-count:]
@@ -94,16 +104,23 @@ def measured(cell: Cell, arms: Mapping[str, Sequence[Kept]], only: Sequence[str]
         told[arm] = gain.points(float(np.mean([one.answer == label for one, label in zip(rows, labels, strict=True)])))
     tell(cell, labels_right=told)
     settings = RunSettings.model_validate(gain.merged(gain.SETTINGS, {"evals": cell.evals(), "seed": cell.seed}))
-    every, found = learned_in(evals.seeds, further, arms, judge), dict[str, list[list[bool]]]()
+    every, found = learned_in(further, arms, judge), dict[str, list[list[bool]]]()
     if unknown := set(only) - every.keys():
         raise SystemExit(f"--only {sorted(unknown)} is no arm here. There are: {', '.join(every)}.")
-    with crew_of(cell.folder / f"again-{count}", settings, evals) as crew:
+    place = cell.folder / (f"again-{count}" if share == 1 else f"again-{count}-part-{share}")
+    with crew_of(place, settings, evals) as crew:
         for luck, (arm, (real, made)) in product(range(trainings), every.items()):
             if not only or arm in only:
-                attempts = attempts_of(crew, arm, real, made, items, "select", luck)
+                some, few = part_of(real, share, luck), part_of(made, share, luck)
+                attempts = attempts_of(crew, arm, [*evals.seeds, *some], few, items, "select", luck)
                 found.setdefault(arm, []).append([one.right for one in attempts])
-                share = gain.points(float(np.mean(found[arm][-1])))
-                tell(cell, training=luck + 1, arm=arm, lessons=len(made), right=share)
+                tell(
+                    cell,
+                    training=luck + 1,
+                    arm=arm,
+                    lessons=len(few),
+                    right=gain.points(float(np.mean(found[arm][-1]))),
+                )
     evals.close()
     return {arm: np.array(rows, dtype=float) for arm, rows in found.items()}
 
@@ -134,13 +151,17 @@ def main() -> None:
     parser = arguments(trainings=3, items=400)
     parser.set_defaults(draws="3,4,5")
     parser.add_argument("--lessons", type=Path, default=gain.LESSONS)
+    parser.add_argument("--part", type=float, default=1.0)
     given = parser.parse_args()
+    if not 0 < given.part <= 1:
+        parser.error(f"--part {given.part}: a share of the lessons, more than 0 and at most 1")
     only = [arm for arm in given.only.split(",") if arm]
     for task, group in groupby(cells_of(given), lambda cell: cell.task):
         cells = [*group]
         arms = [kept_lessons(cell, given.lessons) for cell in cells]
         draws = [
-            measured(cell, taught, only, given.trainings, given.items) for cell, taught in zip(cells, arms, strict=True)
+            measured(cell, taught, only, given.trainings, given.items, given.part)
+            for cell, taught in zip(cells, arms, strict=True)
         ]
         for row in rows_of(draws):
             print(json.dumps({"bench": "again", "task": task, "draws": len(draws), **row}), flush=True)
