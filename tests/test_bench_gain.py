@@ -201,6 +201,11 @@ def taught_again(where: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pyte
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     halves = {line["lessons"] for line in lines if line.get("draw") == 1 and line.get("arm") == "ours"}
     assert halves == {round(0.5 * sizes["ours"])}, "a set apart from the one that learned everything"
+    monkeypatch.setattr(sys, "argv", ["again.py", *words, "--words", "--only=ours,seeds"])
+    again.main()
+    named = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["labels_right"] for line in named if "labels_right" in line] == judged, "the same items by other names"
+    assert {line["arm"] for line in named if "draws" in line} == {"ours", "seeds"}
     monkeypatch.setattr(sys, "argv", ["again.py", "--tasks=trec", "--draws=7", *where])
     with pytest.raises(SystemExit, match="keeps the lessons of trec, draw 7"):
         again.main()

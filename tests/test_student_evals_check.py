@@ -19,6 +19,7 @@ from student.evals.findings import Finding, Report, Suite
 from student.evals.findings_gold import gold
 from student.evals.lengths import Ruler
 from student.evals.load import read_parts
+from student.evals.names import is_code
 from student.evals.spec import EvalError
 from student.records import Attempt, Item
 
@@ -224,6 +225,20 @@ def test_a_majority_that_hides_the_rest(tmp_path: Path) -> None:
 def test_missing_descriptions(tmp_path: Path) -> None:
     one = found(checked(tmp_path, tickets(), labels={**LABELS, "access": ""}), "label-without-description")
     assert (one.level, one.count, one.examples) == ("warning", 1, ("access",))
+
+
+def test_labels_that_look_like_codes_are_to_be_named_by_words(tmp_path: Path) -> None:
+    short = {"billing": "ABBR", "access": "LOC", "repairs": "H2"}
+    rows = [{**row, "queue": short[row["queue"]]} for row in tickets()]
+    one = found(checked(tmp_path, rows, labels={short[name]: text for name, text in LABELS.items()}), "label-is-a-code")
+    assert (one.level, one.count, one.examples) == ("note", 3, ("ABBR, LOC, H2",)) and "{ABBR: WORD}" in one.text
+    named = checked(tmp_path, rows, labels=LABELS, label_names={code: name for name, code in short.items()})
+    assert "label-is-a-code" not in codes(named, "note")
+
+
+@pytest.mark.parametrize("label", ["YES", "SPAM", "billing", "News", "Sci/Tech", "0", "A", "POSITIVE", "東京"])
+def test_words_are_no_codes(label: str) -> None:
+    assert not is_code(label)
 
 
 # --- look-alikes and conflicts

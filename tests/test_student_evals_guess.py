@@ -94,6 +94,17 @@ def test_repeated_short_answers_are_labels_the_most_frequent_first(tmp_path: Pat
     assert spec.noun == "question", "most of them end with a question mark"
 
 
+@pytest.mark.parametrize(
+    ("labels", "said"), [(("AB", "CD"), "look like codes"), (("0", "1"), "say nothing"), (("play", "book"), None)]
+)
+def test_labels_that_are_no_words_are_to_be_given_some(
+    tmp_path: Path, labels: tuple[str, str], said: str | None
+) -> None:
+    path = write(tmp_path / "d.jsonl", rows(text=question, intent=lambda at: labels[at % 2]))
+    text = first_yaml("d", {"": path.name}, guessed(path))
+    assert ("label_names:" in text) == (said is not None) and (said or "") in text
+
+
 def test_contents_decide_where_names_say_nothing(tmp_path: Path) -> None:
     made = rows(
         Nr=lambda at: f"F-{at:03}", Gewerk=lambda at: ("Elektro", "Wasser", "Tor")[at % 3], Meldung=question,

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from math import sqrt
 
 from student.evals.findings import Finding, Suite
+from student.evals.names import is_code, is_mute
 from student.evals.words import brief, plural, plural_of, share
 from student.records import Seed, Split
 
@@ -26,6 +27,7 @@ def labels(suite: Suite) -> Iterator[Finding]:
     yield from _missing(suite)
     yield from _majority(suite)
     yield from _undescribed(suite)
+    yield from _codes(suite)
 
 
 def classes(suite: Suite) -> dict[str, dict[Split, int]]:
@@ -104,7 +106,7 @@ def _undescribed(suite: Suite) -> Iterator[Finding]:
     bare = [label for label, meaning in spec.labels.items() if not meaning.strip()]
     if not bare:
         return
-    mute = [label for label in bare if label.strip("+-").isdigit() or len(label) <= 1]
+    mute = [label for label in bare if is_mute(label)]
     yield Finding(
         level="warning", code="label-without-description", where="labels", count=len(bare), examples=(_named(mute or bare),),
         text=f"{len(bare)} of {plural(len(spec.labels), 'label')} without a description. The teacher and the untouched student know "
@@ -112,6 +114,16 @@ def _undescribed(suite: Suite) -> Iterator[Finding]:
         + (", and these names say nothing: give them words with `label_names`, and" if mute else ":")
         + " write under `labels` what belongs to each.",
     )  # fmt: skip
+
+
+def _codes(suite: Suite) -> Iterator[Finding]:
+    codes = [label for label in suite.loaded.spec.labels if is_code(label)]
+    if len(codes) > 1:
+        yield Finding(
+            level="note", code="label-is-a-code", where="labels", count=len(codes), examples=(_named(codes),),
+            text=f"{plural(len(codes), 'label')} that look like codes. A student learns sooner what a word says by itself: where "
+            f"these are no words, name them with `label_names: {{{codes[0]}: WORD}}`, and use the words under `labels`.",
+        )  # fmt: skip
 
 
 def _named(labels: Sequence[str]) -> str:

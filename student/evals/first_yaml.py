@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from math import ceil
 
 from student.evals.guess import Guess
+from student.evals.names import is_code, is_mute
 from student.evals.words import plural_of
 
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./-]+)*")
@@ -123,11 +124,17 @@ def _word(column: str) -> str:
 def _labels(guess: Guess) -> list[str]:
     if not guess.labels:
         return []
-    mute = all(label.strip("+-").isdigit() or len(label) == 1 for label in guess.labels)
+    codes = [label for label in guess.labels if is_code(label)]
+    mute = all(is_mute(label) for label in guess.labels)
     lines = list[str]()
-    if mute:
-        first = ", ".join(f"{scalar(label)}: WORD" for label in guess.labels[:2])
-        lines += [f"# These labels say nothing by themselves. Give them words, label_names: {{{first}}}, and name those words here;",
+    if mute or len(codes) > 1:
+        first = ", ".join(f"{scalar(label)}: WORD" for label in (codes or guess.labels)[:2])
+        why = (
+            "These labels say nothing by themselves. Give"
+            if mute
+            else "Some of these labels look like codes. If they are, give"
+        )
+        lines += [f"# {why} them words, label_names: {{{first}}}, and name those words here;",
                   "# students read words better, and so do you in tables."]  # fmt: skip
     lines += [
         "# Say after each label what belongs to it and what does not, in one sentence; the most frequent come first.",

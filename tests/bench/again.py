@@ -12,8 +12,10 @@ as `gain.py` does, and are examined on training questions that are neither its s
 A single lesson can tip a whole label, so that one set against another says little. With `--part 0.8` every training learns another four
 fifths of an arm's lessons, drawn at random: what such lessons teach on average, and not what these very ones do together.
 
+`--words` calls the labels by words in the place of codes, in questions and lessons alike: what names are worth to a student.
+
     python tests/bench/again.py --tasks trec,snips --draws 3,4,5 [--data FOLDER] [--place FOLDER] [--trainings N] [--items N]
-        [--only ARM,ARM] [--lessons FOLDER] [--part SHARE]
+        [--only ARM,ARM] [--lessons FOLDER] [--part SHARE] [--words]
 
 Prints a line for each set of lessons and each student, then for each task and arm the mean right, how far ours is ahead of it with the
 95 % interval by Student's t over draws, whose seeds and questions differ, and the standard deviation of one training from the next.
@@ -23,6 +25,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby, product
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,7 +33,7 @@ from typing import Any, TypeVar
 import gain
 import numpy as np
 from alone import attempts_of, crew_of
-from draws import Cell, arguments, cells_of
+from draws import WORDS, Cell, arguments, cells_of
 from scipy.stats import t as student_t
 from strategies import Judge, linear_judge
 
@@ -59,11 +62,15 @@ class Kept(Record):
 
 
 def kept_lessons(cell: Cell, folder: Path) -> dict[str, list[Kept]]:
-    """The lessons of a draw, arm by arm. Raises SystemExit where there are none."""
+    """The lessons of a draw, arm by arm, with the labels as the cell calls them. Raises SystemExit where there are none."""
     file = gain.lessons_file(cell, folder)
     if not file.exists():
         raise SystemExit(f"{file} is not there: gain.py keeps the lessons of {cell.task}, draw {cell.draw}, in it.")
-    return {arm: [Kept(**one) for one in rows] for arm, rows in json.loads(file.read_text("utf-8")).items()}
+    names = WORDS[cell.task] if cell.words else {}
+    return {
+        arm: [Kept(prompt=one["prompt"], answer=names.get(one["answer"], one["answer"])) for one in rows]
+        for arm, rows in json.loads(file.read_text("utf-8")).items()
+    }
 
 
 def learned_in(further: Sequence[Seed], arms: Mapping[str, Sequence[Kept]], judge: Judge) -> Learned:
@@ -107,7 +114,7 @@ def measured(
     every, found = learned_in(further, arms, judge), dict[str, list[list[bool]]]()
     if unknown := set(only) - every.keys():
         raise SystemExit(f"--only {sorted(unknown)} is no arm here. There are: {', '.join(every)}.")
-    place = cell.folder / (f"again-{count}" if share == 1 else f"again-{count}-part-{share}")
+    place = cell.folder / f"again-{count}{'' if share == 1 else f'-part-{share}'}{'-words' * cell.words}"
     with crew_of(place, settings, evals) as crew:
         for luck, (arm, (real, made)) in product(range(trainings), every.items()):
             if not only or arm in only:
@@ -152,12 +159,13 @@ def main() -> None:
     parser.set_defaults(draws="3,4,5")
     parser.add_argument("--lessons", type=Path, default=gain.LESSONS)
     parser.add_argument("--part", type=float, default=1.0)
+    parser.add_argument("--words", action="store_true")
     given = parser.parse_args()
     if not 0 < given.part <= 1:
         parser.error(f"--part {given.part}: a share of the lessons, more than 0 and at most 1")
     only = [arm for arm in given.only.split(",") if arm]
     for task, group in groupby(cells_of(given), lambda cell: cell.task):
-        cells = [*group]
+        cells = [replace(cell, words=given.words) for cell in group]
         arms = [kept_lessons(cell, given.lessons) for cell in cells]
         draws = [
             measured(cell, taught, only, given.trainings, given.items, given.part)

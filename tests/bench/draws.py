@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -25,6 +27,12 @@ SEEDS = {"trec": 60, "snips": 70, "sst2": 20}
 COLUMNS = {"trec": ("question", "label"), "snips": ("text", "intent"), "sst2": ("sentence", "label")}
 """What the columns are called in the folder's files."""
 ENDINGS = {"trec": "jsonl", "snips": "jsonl", "sst2": "csv"}
+WORDS = {
+    "trec": {"ABBR": "abbreviation", "DESC": "description", "ENTY": "thing", "HUM": "person", "LOC": "place", "NUM": "number"},
+    "snips": {"AddToPlaylist": "playlist", "BookRestaurant": "restaurant", "GetWeather": "weather", "PlayMusic": "music",
+              "RateBook": "rating", "SearchCreativeWork": "work", "SearchScreeningEvent": "cinema"},
+}  # fmt: skip
+"""Words that a reader knows in the place of labels that are codes or names of functions."""
 AMONG = 2000
 """Further labelled items are looked for among so many: of short requests most are alike."""
 
@@ -74,6 +82,8 @@ class Cell:
     """Where the runs of all cells are."""
     data: Path | None
     """A folder with the tasks' files; None for the hub."""
+    words: bool = False
+    """Whether its labels are called by `WORDS`."""
 
     @property
     def folder(self) -> Path:
@@ -133,9 +143,21 @@ class Cell:
             }
             spec["columns"] = {"prompt": prompt, "answer": answer}
             spec["splits"]["test"] = "test"
+        if self.words:
+            spec = called(spec, WORDS[self.task])
         mine = {"from": "train", "take": take} if take else "train"
         spec["splits"] = {"mine": mine, "test": spec["splits"]["test"]}
-        file = self.folder / f"{self.task}-{take or 'all'}.yaml"
+        file = self.folder / f"{self.task}-{take or 'all'}{'-words' * self.words}.yaml"
         file.parent.mkdir(parents=True, exist_ok=True)
         write_text(file, yaml.safe_dump({**spec, "draw": self.draw}, sort_keys=False))
         return str(file)
+
+
+def called(spec: dict[str, Any], words: Mapping[str, str]) -> dict[str, Any]:
+    """An eval set's YAML with its labels by other names; what its files call them is still understood."""
+    names = {cell: words[label] for cell, label in (spec.get("label_names") or {}).items()}
+    return {
+        **spec,
+        "labels": {words[label]: meaning for label, meaning in spec["labels"].items()},
+        "label_names": {**names, **words},
+    }
