@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -142,7 +143,7 @@ def explain_settings(prefix: str) -> RenderableType:
     found = [row for row in explained() if row[0].startswith(prefix)]
     if not found:
         raise SettingsError(f"No setting starts with {prefix!r}. `llm2llm check --explain ''` lists every key.")
-    text = Text()
+    rows = list[RenderableType]()
     for key, default, note in found:
-        text.append(key, "bold").append(f" = {default}\n").append(f"    {note}\n")
-    return text
+        rows += [Text(key, "bold").append(f" = {default}", "not bold"), Padding(Text(note), (0, 0, 0, 4))]
+    return Group(*rows)

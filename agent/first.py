@@ -123,6 +123,5 @@ def told(made: First) -> RenderableType:
             Text("no use was found for these columns"),
         )
     name = safe(made.path)
-    tail = Text(f"\nWrote {name}", style="bold")
-    tail.append(f". Look it over, then:  llm2llm evals check {name}", style="not bold")
-    return Group(head, table, tail)
+    tail = Text(f"\nWrote {name}", style="bold").append(". Look it over, then:\n", style="not bold")
+    return Group(head, table, tail, Text(f"    llm2llm evals check {name}", no_wrap=True, overflow="ignore"))

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from loops.settings import RunSettings
 from student.evals.address import address
@@ -185,8 +185,21 @@ def _walk(kind: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str]]:
             default = field.default if isinstance(field.default, BaseModel) else inner
             yield from _walk(type(default) if isinstance(default, BaseModel) else inner, f"{prefix}{name}.")
         else:
-            default = "required" if field.is_required() else repr(field.default)
-            yield f"{prefix}{name}", default, notes.get(name, "")
+            yield (
+                f"{prefix}{name}",
+                "required" if field.is_required() else _typed(field.get_default(call_default_factory=True)),
+                notes.get(name, ""),
+            )
+
+
+def _typed(value: Any) -> str:
+    """A value as one types it in YAML, on one line."""
+    plain = TypeAdapter(Any).dump_python(value, mode="json")
+    return (
+        yaml.safe_dump(plain, default_flow_style=True, sort_keys=False, width=10**6)
+        .removesuffix("\n")
+        .removesuffix("\n...")
+    )
 
 
 def docstrings(kind: type[BaseModel]) -> dict[str, str]:

@@ -39,7 +39,7 @@ SENTENCES = {
     StopReason.PLATEAU: "no new best on {where} for {patience} rounds",
     StopReason.NO_GAIN: "another round is not expected to gain {min_gain:g} points: the last one's gain lies below that beyond doubt",
     StopReason.TARGET: "{where} reached the target",
-    StopReason.ROUNDS: "all {rounds} teaching rounds are done",
+    StopReason.ROUNDS: "{all_rounds} done",
     StopReason.BUDGET: "the budget is spent",
     StopReason.NOTHING_LEFT: "no mistake on mine is left that a lesson could mend",
     StopReason.NO_LESSONS: "curation left no new lesson; `llm2llm show RUN` says why",
@@ -82,7 +82,8 @@ def decide(
         rank = "the last" if settings.keep == "last" else "best"
         return Decision(best=best, sentence=f"round {best} is {rank} so far; going on{aside}", barred=barred)
     why = SENTENCES[reason].format(
-        patience=settings.patience, rounds=settings.rounds, min_gain=100 * settings.min_gain, where=where
+        patience=settings.patience, min_gain=100 * settings.min_gain, where=where,
+        all_rounds="the one teaching round is" if settings.rounds == 1 else f"all {settings.rounds} teaching rounds are",
     )  # fmt: skip
     sentence = f"stopped after round {last}: {why}; round {best} is kept{aside}"
     return Decision(best=best, reason=reason, sentence=sentence, barred=barred)

@@ -69,7 +69,7 @@ class TeacherSettings(Record):
     replay_then_ask: bool = False
     """With `replay`: whether the teacher named here is asked what the replayed run does not hold."""
     check_items: int = Field(default=200, ge=0)
-    """How many seeds the teacher itself is examined on before it may teach; 0 for none."""
+    """How many seeds the teacher itself is examined on before it may teach, of those it is not shown (`curate.shown`); 0 for none."""
 
     @property
     def at_once(self) -> int:

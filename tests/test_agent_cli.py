@@ -359,6 +359,9 @@ def test_every_setting_can_be_explained(capsys: Any) -> None:
     assert command_line(["check", "--explain", ""]) == 0
     everything = capsys.readouterr().out
     assert "teacher.api_key_env" in everything and "student.lora.rank" in everything
+    values = [line.partition(" = ")[2] for line in everything.splitlines() if re.match(r"\S+ = ", line)]
+    assert not {"None", "True", "False"} & {*values}, "as one types them"
+    assert all(line[:4].isspace() or " = " in line for line in everything.splitlines() if line.strip())
     keys = re.findall(r"^(\S+) = .*\n(.*)", everything, re.MULTILINE)
     assert len(keys) > 30
     assert [key for key, note in keys if not note.strip()] == []

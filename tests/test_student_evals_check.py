@@ -222,6 +222,17 @@ def test_a_majority_that_hides_the_rest(tmp_path: Path) -> None:
     assert all(one.level == "warning" and "'billing'" in one.text for one in told)
 
 
+def test_what_a_run_makes_of_few_select_items_and_of_a_size_of_test_is_said(tmp_path: Path) -> None:
+    report = checked(tmp_path, tickets(200), splits={"mine": 40, "select": 40, "test": 60})
+    few = found(report, "few-select")
+    assert few.level == "note" and few.count == report.splits["select"]
+    assert f"all {report.splits['mine'] + report.splits['select']} outside test" in few.text
+    rest = next(one for one in report.findings if one.code == "split-size" and one.where == "test")
+    assert rest.level == "note" and rest.count == report.splits["test"] - 60 > 0
+    many = checked(tmp_path, tickets(400), splits={"mine": 40, "select": 160})
+    assert not {"few-select", "split-size", "no-select"} & {*codes(many, "note", "warning")}
+
+
 def test_missing_descriptions(tmp_path: Path) -> None:
     one = found(checked(tmp_path, tickets(), labels={**LABELS, "access": ""}), "label-without-description")
     assert (one.level, one.count, one.examples) == ("warning", 1, ("access",))

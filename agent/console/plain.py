@@ -10,7 +10,7 @@ from typing import ClassVar, cast
 from agent.console.pipe import Pipe
 from agent.progress import RunView
 from agent.safe import clip, safe
-from agent.tables import by_reason, duration, interval
+from agent.tables import by_reason, duration, interval, plural
 from agent.viewed import Score
 from loops.events import Event
 
@@ -95,7 +95,8 @@ class PlainLines:
         return [("score", row + _unread(score))]
 
     def _weakness(self, event: Event) -> list[tuple[str, str]]:
-        return [("weakness", f"{event.get('name')}  {event.get('failures')} failures  {event.get('lessons')} lessons")]
+        counts = f"{plural(event.get('failures') or 0, 'failure')}  {plural(event.get('lessons') or 0, 'lesson')}"
+        return [("weakness", f"{event.get('name')}  {counts}")]
 
     def _adopted(self, event: Event) -> list[tuple[str, str]]:
         kinds = by_reason(Counter(cast("dict[str, int]", event.get("strategies") or {})))

@@ -19,7 +19,7 @@ from student.evals.findings_leaks import leaks
 from student.evals.findings_length import lengths
 from student.evals.findings_text import texts
 from student.evals.lengths import Ruler
-from student.evals.load import Loaded, deal_roles, read_parts
+from student.evals.load import FEW, Loaded, deal_roles, read_parts
 from student.evals.spec import ROLES, EvalError, Part
 from student.evals.words import plural, plural_of
 from student.grade import RawAnswer, grade
@@ -107,7 +107,7 @@ def _dealt(loaded: Loaded) -> tuple[dict[Split, list[Seed]], list[Finding]]:
         roles = deal_roles(loaded, without_select=True)
         text = "No items are set apart to choose rounds by (select), so a run compares its rounds by cross-fitting."
         note = Finding(level="note", code="no-select", where="splits", text=text)
-        return roles, [] if roles["select"] else [note]
+        return roles, [_few(loaded, roles)] if 0 < len(roles["select"]) < FEW else [] if roles["select"] else [note]
     except EvalError as error:
         wrong = error
     try:
@@ -117,6 +117,16 @@ def _dealt(loaded: Loaded) -> tuple[dict[Split, list[Seed]], list[Finding]]:
     why = loaded.score_only or "There is a test split only."
     text = f"{why} Models can be scored on it (`llm2llm evals score`), but nothing can be learned from it."
     return roles, [Finding(level="warning", code="test-only", where="splits", text=text, count=len(roles["test"]))]
+
+
+def _few(loaded: Loaded, roles: dict[Split, list[Seed]]) -> Finding:
+    """That a run as it comes uses a small `select` in another way."""
+    size, seeds = len(roles["select"]), len(roles["select"]) + len(roles["mine"])
+    return Finding(
+        level="note", code="few-select", where="splits", count=size,
+        text=f"select has {plural(size, loaded.spec.noun)}: too few to tell rounds apart (fewer than {FEW}). So the seeds of a run are all "
+        f"{seeds:,} outside test, and its rounds are compared by cross-fitting, unless it is begun with --set mode=select.",
+    )  # fmt: skip
 
 
 def _hosted(loaded: Loaded) -> Iterator[Finding]:
@@ -163,6 +173,11 @@ def _larger(suite: Suite) -> Iterator[Finding]:
             yield Finding(
                 level="warning", code="split-size", where=role, count=there - len(items),
                 text=f"{role} has {len(items):,} {plural_of(suite.noun)}, not the {there:,} asked for: the others leave no more.",
+            )  # fmt: skip
+        if role == "test" and isinstance(asked, int) and len(items) > asked:
+            yield Finding(
+                level="note", code="split-size", where=role, count=len(items) - asked,
+                text=f"{role} has {len(items):,} {plural_of(suite.noun)}, not the {asked:,} asked for: it gets all that the others leave.",
             )  # fmt: skip
         if isinstance(size, int) and len(items) > 1.2 * size:
             yield Finding(

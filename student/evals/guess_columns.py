@@ -29,6 +29,8 @@ SKILLS = (
     "skill", "subject", "topic", "category", "type", "difficulty", "level", "domain", "task", "group", "kind", "area", "label",
 )  # fmt: skip
 IDS = ("id", "uid", "uuid", "guid", "qid", "idx", "key", "index", "identifier")
+IDS_ONLY = frozenset(IDS) - {"key", "index"}
+"""Names that mean nothing but an id."""
 PAIRS = (
     ("premise", "hypothesis"), ("sentence1", "sentence2"), ("context", "question"), ("passage", "question"), ("article", "question"),
     ("support", "question"), ("question1", "question2"), ("instruction", "input"), ("subject", "body"), ("title", "body"),
@@ -93,6 +95,11 @@ def id_column(made: Guesser) -> str:
             return ""
         made.say("columns.id", column.name, "a different short value in every row, and the name of an id")
         return column.name
+    for column in made.free():
+        if column.name.casefold() in IDS_ONLY:
+            made.take(column)
+            facts = f"{column.name!r} has the name of an id, but its values repeat, or are missing or long; a hash of the text serves"
+            made.say("columns.id", "none", facts)
     return ""
 
 
