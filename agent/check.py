@@ -145,5 +145,6 @@ def explain_settings(prefix: str) -> RenderableType:
         raise SettingsError(f"No setting starts with {prefix!r}. `llm2llm check --explain ''` lists every key.")
     rows = list[RenderableType]()
     for key, default, note in found:
-        rows += [Text(key, "bold").append(f" = {default}", "not bold"), Padding(Text(note), (0, 0, 0, 4))]
+        head = Text(key, "bold", no_wrap=True, overflow="ignore").append(f" = {default}", "not bold")
+        rows += [head, Padding(Text(note), (0, 0, 0, 4))]
     return Group(*rows)

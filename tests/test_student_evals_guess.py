@@ -98,7 +98,10 @@ def test_an_id_that_repeats_is_none_and_nothing_else(tmp_path: Path) -> None:
     path = write(
         tmp_path / "d.jsonl", rows(id=lambda at: f"t{at % 20}", text=question, intent=lambda at: ("a b", "c d")[at % 2])
     )
-    assert (spec := written(path)).columns.id == "" and (spec.columns.prompt, spec.columns.answer) == ("text", "intent")
+    assert (spec := written(path)).columns.id is None and (spec.columns.prompt, spec.columns.answer) == (
+        "text",
+        "intent",
+    )
     told = [one for one in guessed(path).reasons if "'id'" in one.why]
     assert [one.key for one in told] == ["columns.id"] and "repeat" in told[0].why
 
