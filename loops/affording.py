@@ -98,6 +98,27 @@ def affordable(crew: Crew, round: int, orders: Sequence[Order], ask: Ask) -> lis
     return [answers.get(at, lacking) for at in range(len(orders))]
 
 
+def affordable_first(ledger: Ledger, requests: Sequence[Request], share: float) -> int:
+    """How many of the requests, from the first, cost no more than a share of the whole budget at the most that each can cost.
+
+    The same whatever has been spent, so that a resumed run asks what it asked. Time is not counted: how long one takes is not known.
+    """
+    caps, cost = ledger.budget, NOTHING
+    whole = Price(
+        *(
+            float("inf") if cap is None else share * cap
+            for cap in (caps.max_requests, caps.max_tokens, caps.max_money, None)
+        )
+    )
+    for at, request in enumerate(requests):
+        most = request.most_tokens()
+        money = ledger.prices.of(most - request.max_tokens, request.max_tokens) if ledger.prices else 0.0
+        cost = cost.plus(Price(1, most, money, 0))
+        if not cost.within(whole):
+            return at
+    return len(requests)
+
+
 def _bought(client: Client, orders: Sequence[Order]) -> list[int]:
     """The places of requests whose replies lie in the ledger, or come from a former run. Raises TeacherUnusable for one that is in neither
     and nobody can be asked."""

@@ -61,6 +61,8 @@ def gain_of_changes(changes: Sequence[Sequence[int]]) -> Gain:
     per_seed = [sum(row) / n for row in changes]
     per_item = [sum(column) / seeds for column in zip(*changes, strict=True)]
     gain = sum(per_seed) / seeds
+    if n < 2:  # of one item nothing is known beyond itself
+        return Gain(seeds=seeds, n=n, gain=gain, low=-1.0, high=1.0, p=1.0, per_seed=tuple(per_seed))
     by_seed = _variance(per_seed, gain) / seeds
     by_item = _variance(per_item, gain) / n
     spread = by_seed + by_item

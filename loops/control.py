@@ -29,7 +29,7 @@ from loops.stats import compare
 from loops.telling import say_score
 from loops.untargeted import MOST, Written, lessons_tokens, untargeted_stream
 from student.records import Attempt, Example, HeldOutItem, Lesson, Record, read_records, write_json, write_records
-from teacher.errors import BudgetSpent
+from teacher.errors import BudgetSpent, NotRecorded
 
 Update = dict[str, Any]
 SPEND, NUMBER, STEPS = "untargeted, equal spend", "untargeted, equal number", "seeds, as many steps"
@@ -128,7 +128,7 @@ def read_until(state: State, crew: Crew, wanted: Size) -> tuple[list[Written], s
             read += batch
             if spent(read) >= wanted.tokens and len(lessons_in(read)) >= wanted.lessons:
                 return read, ""
-    except BudgetSpent as error:
+    except (BudgetSpent, NotRecorded) as error:
         return read, str(error)
     return read, f"No more than {MOST} times as many as in the rounds were asked for."
 

@@ -117,7 +117,7 @@ def worse_skill(attempts: Round, first: Round, skills: Mapping[str, str], settin
 def _stop(rounds: Sequence[Round], best: int, settings: StopSettings) -> StopReason | None:
     last = len(rounds) - 1
     asked = len(rounds[best])
-    if settings.target is not None and asked and _right(rounds[best]) >= settings.target * asked:
+    if settings.target is not None and asked and _right(rounds[best]) >= settings.target * asked - 1e-9:
         return StopReason.TARGET
     if last - best >= settings.patience:
         return StopReason.PLATEAU

@@ -234,11 +234,17 @@ def failures_of(crew: Crew, attempts: Sequence[Attempt]) -> list[Failure]:
     Truncated and malformed answers are counted in the score, not taught (`loops.unfinished` says what to do about them).
     """
     seeds = {seed.id: seed for seed in crew.evals.for_teacher}
+    narrowed = {seed.id for seed in crew.evals.seeds if seed.prompt != seeds[seed.id].prompt}
     least = crew.settings.mine.margin or 0.0
     wrong = [one for one in attempts if one.outcome == "wrong"]
     barely = [one for one in attempts if one.right and one.margin is not None and one.margin < least]
     barely.sort(key=lambda one: (one.margin, one.item_id))
-    failures = [Failure(seed=seeds[one.item_id], wrong_answer=one.output, margin=one.margin) for one in wrong]
+    # A student that was asked the whole question may say again what the teacher is not to be told.
+    said = {
+        one.item_id: "" if one.item_id in narrowed and one.output not in seeds[one.item_id].choices else one.output
+        for one in wrong
+    }
+    failures = [Failure(seed=seeds[one.item_id], wrong_answer=said[one.item_id], margin=one.margin) for one in wrong]
     # What it nearly said instead is not known: the attempt holds what it said.
     return failures + [
         Failure(seed=seeds[one.item_id], wrong_answer="", margin=one.margin, barely=True) for one in barely

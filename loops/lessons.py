@@ -99,7 +99,21 @@ def shared(crew: Crew, found: Sequence[Found]) -> list[Weakness]:
             one.weaknesses, one.gains, one.so_far, Terms(total, wanted.per_request, wanted.explore)
         )
     ]
+    if wanted.per_failure:
+        aimed = at_most(aimed, wanted.per_failure)
     return aimed + [Weakness(id="", name=NAME, failures=(), lessons=unaimed)] * bool(unaimed)
+
+
+def at_most(weaknesses: Sequence[Weakness], per_failure: int) -> list[Weakness]:
+    """The weaknesses with no more lessons than so many a failure; what one gives up goes to the next ones that have room."""
+    room = [len(one.failures) * per_failure - one.lessons for one in weaknesses]
+    surplus = sum(-each for each in room if each < 0)
+    given = list[Weakness]()
+    for one, each in zip(weaknesses, room, strict=True):
+        more = each if each < 0 else min(each, surplus)
+        surplus -= max(more, 0)
+        given.append(one.model_copy(update={"lessons": one.lessons + more}))
+    return given
 
 
 def numbered(round_number: int, weaknesses: Sequence[Weakness]) -> list[Weakness]:

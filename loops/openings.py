@@ -21,7 +21,10 @@ def openings(runs: Path, fingerprint: str) -> list[str]:
 
 
 def record_opening(folder: RunFolder, fingerprint: str) -> list[str]:
-    """Write down that this run opens the split; returns the other runs that did so before, oldest first."""
+    """Write down that this run opens the split; returns the runs that did so before it, oldest first.
+
+    A run that is resumed opened it when it first did.
+    """
     record = folder.path.parent / RECORD
     earlier = openings(folder.path.parent, fingerprint)
     if folder.name not in earlier:
@@ -33,7 +36,7 @@ def record_opening(folder: RunFolder, fingerprint: str) -> list[str]:
             handle.write(b"\n" * torn + line.encode() + b"\n")
             handle.flush()
             os.fsync(handle.fileno())
-    return [name for name in earlier if name != folder.name]
+    return earlier[: earlier.index(folder.name)] if folder.name in earlier else earlier
 
 
 def opened_by(runs: Path) -> list[str]:

@@ -1,13 +1,13 @@
 """The doubt that goes with every number: intervals and paired tests.
 
 Accuracies carry a 95 % Wilson interval (Wilson 1927). Two students are compared on the same items only: exact McNemar
-test on right/wrong (McNemar 1947; the binomial form), and a percentile bootstrap over items for the size of the gain.
+test on right/wrong (McNemar 1947; the binomial form), and the interval of Bonett and Price (2012) for the size of the gain, which with
+few changed items agrees with that test where a percentile bootstrap says something else (5 gained and none lost: p = 0.06).
 """
 
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Sequence
 
 from scipy.stats import binomtest, norm
@@ -15,7 +15,6 @@ from scipy.stats import binomtest, norm
 from student.records import Attempt, Record
 
 LEVEL = 0.95
-RESAMPLES = 4000
 
 
 class Score(Record):
@@ -47,7 +46,7 @@ class Comparison(Record):
     gain: float
     """Difference in accuracy, -1 to 1."""
     low: float
-    """Lower end of the 95 % bootstrap interval of the gain."""
+    """Lower end of the 95 % interval of the gain (`paired_bounds`)."""
     high: float
     """Upper end."""
     gained: int
@@ -90,9 +89,11 @@ def compare(new: Sequence[Attempt], old: Sequence[Attempt]) -> Comparison:
     changes = [int(one.right) - int(before[one.item_id]) for one in new]
     gained, lost = changes.count(1), changes.count(-1)
     _, p = compare_counts(gained, lost, len(changes))
-    low, high = _bootstrap(changes)
+    low, high = paired_bounds(gained, lost, len(changes))
     gain = sum(changes) / len(changes)
-    return Comparison(n=len(changes), gain=round(gain, 6), low=low, high=high, gained=gained, lost=lost, p=round(p, 6))
+    return Comparison(
+        n=len(changes), gain=round(gain, 6), low=round(low, 6), high=round(high, 6), gained=gained, lost=lost, p=round(p, 6)
+    )  # fmt: skip
 
 
 def compare_counts(gained: int, lost: int, n: int) -> tuple[float, float]:
@@ -109,16 +110,6 @@ def holm(values: Sequence[float]) -> list[float]:
         floor = max(floor, min(1.0, values[at] * (len(values) - rank)))
         corrected[at] = floor
     return corrected
-
-
-def _bootstrap(changes: Sequence[int]) -> tuple[float, float]:
-    draw = random.Random(0)
-    n = len(changes)
-    if not any(changes):  # every resample would say nothing at all: what is not seen in n items is rarer than 3 in n
-        return round(max(-1.0, -3 / n), 6), round(min(1.0, 3 / n), 6)
-    means = sorted(sum(draw.choices(changes, k=n)) / n for _ in range(RESAMPLES))
-    cut = int(RESAMPLES * (1 - LEVEL) / 2)
-    return round(means[cut], 6), round(means[-cut - 1], 6)
 
 
 def paired_bounds(gained: int, lost: int, n: int, level: float = LEVEL) -> tuple[float, float]:

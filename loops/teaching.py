@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from loops.affording import affordable_first
 from loops.crew import Crew
 from loops.decide import StopReason
 from loops.folds import grounds, home, models_for
@@ -17,15 +18,26 @@ from loops.telling import counting, say_score, stop_early
 from student.records import Attempt, Seed, read_records, write_records
 from teacher.answers import answer_request, asked_seeds, read_answer
 from teacher.errors import BudgetSpent
+from teacher.requests import Request
 
 Update = dict[str, Any]
+EXAMINATION = 0.2
+"""The share of a budget that the teacher's examination may take: what is spent on it writes no lesson."""
 
 
 def check_teacher(crew: Crew, state: State) -> Update:
     """Examine the teacher on seeds as it will be asked about candidates; say so when it may not be able to teach."""
     target = crew.folder.path / "baseline" / "attempts.teacher.mine.jsonl"
     shown = [seed for part in grounds(crew) for seed in models_for(crew, part)]
-    seeds = asked_seeds(crew.evals.for_teacher, shown, crew.settings.teacher.check_items)
+    wanted = asked_seeds(crew.evals.for_teacher, shown, crew.settings.teacher.check_items)
+    seeds = wanted[: affordable_first(crew.teacher().ledger, questions(crew, wanted), EXAMINATION)]
+    if len(seeds) < len(wanted):
+        crew.emit(
+            "note",
+            text=f"the teacher is examined on {len(seeds)} of {len(wanted)} seeds: that may take a fifth of the budget",
+        )
+    if not seeds:
+        return {}
     inputs = {"seeds": [seed.model_dump() for seed in seeds], "task": crew.sheet().model_dump(), "shown": sorted(seed.id for seed in shown),
               "teacher": crew.settings.teacher.model}  # fmt: skip
 
@@ -43,15 +55,19 @@ def check_teacher(crew: Crew, state: State) -> Update:
     return update
 
 
-def teacher_attempts(crew: Crew, state: State, seeds: Sequence[Seed]) -> list[Attempt]:
-    """The teacher's own answers to seeds, scored like a student's. None is among those shown to it."""
-    progress = counting(crew, state.round, "baseline", len(seeds), "item", "teacher on mine")
+def questions(crew: Crew, seeds: Sequence[Seed]) -> list[Request]:
+    """What the teacher is asked to answer seeds."""
     before = {part: models_for(crew, part) for part in grounds(crew)}
-    requests = [
+    return [
         answer_request(crew.sheet(), seed.prompt, seed.choices, shown=before[home([*before], seed.id)])
         for seed in seeds
     ]
-    replies = crew.teacher().ask_all(requests, round=state.round, on_done=lambda at, reply: progress(1))
+
+
+def teacher_attempts(crew: Crew, state: State, seeds: Sequence[Seed]) -> list[Attempt]:
+    """The teacher's own answers to seeds, scored like a student's. None is among those shown to it."""
+    progress = counting(crew, state.round, "baseline", len(seeds), "item", "teacher on mine")
+    replies = crew.teacher().ask_all(questions(crew, seeds), round=state.round, on_done=lambda at, reply: progress(1))
     attempts: list[Attempt] = []
     for seed, reply in zip(seeds, replies, strict=True):
         answer = read_answer(reply)

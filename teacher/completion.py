@@ -97,10 +97,10 @@ def _finish_reason(choice: _Choice) -> str:
         return "refusal"
     if reason == "error":
         raise BadReply("the server broke off in the middle of its reply")
+    if (said.reasoning_content or said.reasoning) and not (said.content or "").strip():
+        return "only-reasoning"  # also where it was cut off: no more room helps a model that thinks first
     if said.content is not None or reason == "length":
         return reason
-    if said.reasoning_content or said.reasoning:
-        return "only-reasoning"
     raise BadReply("the choice holds no text")
 
 

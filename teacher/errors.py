@@ -17,6 +17,10 @@ class TeacherUnusable(TeacherError):
     """The teacher cannot be used until a person changes something (key, model, address, credit, server, file)."""
 
 
+class NotRecorded(TeacherUnusable):
+    """A replayed run was never told this, and nobody else is to be asked."""
+
+
 class BudgetSpent(TeacherError):
     """The next request could pass a cap of the budget, so it was not sent."""
 

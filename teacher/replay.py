@@ -13,7 +13,7 @@ from pathlib import Path
 
 from teacher.backend import Backend
 from teacher.book import Book, Entry, open_readonly
-from teacher.errors import TeacherUnusable
+from teacher.errors import NotRecorded, TeacherUnusable
 from teacher.requests import Answer, Failed, Origin, Reply, Request
 
 UNNAMED = "replay"
@@ -75,9 +75,9 @@ class Replay:
         origin = entry.reply.origin or Origin(run=self.run, key=key, money=entry.money)
         return entry.reply.model_copy(update={"origin": origin})
 
-    def _gaps(self, missing: Counter[str], asked: int) -> TeacherUnusable:
+    def _gaps(self, missing: Counter[str], asked: int) -> NotRecorded:
         counted = ", ".join(f"{count} to {purpose}" for purpose, count in sorted(missing.items()))
-        return TeacherUnusable(
+        return NotRecorded(
             f"The run {self.run!r} holds no reply to {missing.total()} of the {asked} requests made now ({counted}): a "
             "replay answers only what that run asked, word for word. Use its eval set, student, settings and seed, or "
             "let a teacher be asked for what is missing; then resume the run."

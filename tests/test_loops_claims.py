@@ -85,6 +85,11 @@ def test_one_training_says_nothing_about_the_lessons() -> None:
         gain_over_seeds([(attempts([True]), attempts([False]))])
 
 
+def test_of_one_item_nothing_is_claimed() -> None:
+    found = gain_of_changes([[1], [1], [0]])
+    assert not found.shown and (found.low, found.high, found.p, found.n) == (-1, 1, 1, 1)
+
+
 def test_different_items_are_never_pooled() -> None:
     with pytest.raises(ValueError, match="same items"):
         gain_over_seeds([(attempts([True]), attempts([False])), (attempts([True, True]), attempts([False, True]))])

@@ -141,6 +141,14 @@ def test_a_budget_that_ends_in_the_arms_leaves_them_out_and_the_claim_in(plain: 
     assert events(short)[-1]["reason"] == events(plain)[-1]["reason"], "the run ended for its own reason"
 
 
+def test_arms_that_a_replayed_run_was_never_told_are_missing_and_the_claim_is_made(plain: Path, tmp_path: Path) -> None:
+    again = run_with(tmp_path, "--control", "--set", f"teacher.replay={plain}")
+    claim = load(again / "claim" / "claim.json")
+    assert [one["name"] for one in claim["controls"]] == [STEPS]
+    assert all("holds no reply" in claim["controls_missing"][name] for name in (SPEND, NUMBER))
+    assert claim["best"] == load(plain / "claim" / "claim.json")["best"]
+
+
 def test_where_the_seed_only_student_is_kept_no_arm_is_made(tmp_path: Path) -> None:
     found = run_with(tmp_path, "--control", stop__rounds="0")
     claim = load(found / "claim" / "claim.json")

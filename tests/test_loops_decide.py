@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -125,6 +126,19 @@ def test_the_target_ends_the_loop_in_the_round_that_reaches_it() -> None:
     assert decided([50, 79], target=0.8).reason is None
     assert decided([50, 80], target=0.8).reason is StopReason.TARGET
     assert decided([85], target=0.8).reason is StopReason.TARGET
+
+
+@pytest.mark.parametrize(("target", "right", "asked"), [(0.55, 55, 100), (0.56, 84, 150), (0.81, 243, 300)])
+def test_a_target_that_is_just_reached_is_reached(target: float, right: int, asked: int) -> None:
+    rows = [
+        Attempt(item_id=str(at), output="", outcome="right" if at < right else "wrong", score=float(at < right))
+        for at in range(asked)
+    ]
+    assert decide([rows], {}, StopSettings(target=target)).reason is StopReason.TARGET
+    assert (
+        decide([[*rows[1:], rows[-1].model_copy(update={"item_id": "0"})]], {}, StopSettings(target=target)).reason
+        is None
+    )
 
 
 def test_reaching_the_target_is_told_before_running_out_of_rounds() -> None:

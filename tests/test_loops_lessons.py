@@ -19,7 +19,7 @@ from dry_run import ERRANDS, command_line, events, table_student, words
 from loops.crew import Crew
 from loops.folds import ALL, Ground
 from loops.learning import failures_of, round_file
-from loops.lessons import candidates_of, past_rounds, weaknesses_of
+from loops.lessons import at_most, candidates_of, past_rounds, weaknesses_of
 from loops.run_folder import RunFolder
 from loops.settings import RunSettings
 from loops.state import State
@@ -217,6 +217,19 @@ def test_lessons_flow_by_what_earlier_rounds_flipped(crew_of: MakeCrew) -> None:
 def test_no_more_lessons_are_asked_for_than_so_many_a_failure(crew_of: MakeCrew) -> None:
     crew = crew_of(generate={"per_failure": 1, "lessons": 40})
     assert sum(one.lessons for one in weaknesses_of(crew, ROUND, FAILURES[:3])) == 3
+
+
+@pytest.mark.parametrize(
+    ("failures", "asked", "given"), [((12, 3, 3), (9, 5, 4), (12, 3, 3)), ((2, 2, 5), (1, 4, 1), (2, 2, 2))]
+)
+def test_each_weakness_gets_no_more_than_so_many_a_failure_and_the_next_ones_the_rest(
+    failures: tuple[int, ...], asked: tuple[int, ...], given: tuple[int, ...]
+) -> None:
+    rows = [
+        Weakness(id="", name="", failures=(FAILURES * 2)[:count], lessons=lessons)
+        for count, lessons in zip(failures, asked, strict=True)
+    ]
+    assert tuple(one.lessons for one in at_most(rows, 1)) == given
 
 
 # --- writing

@@ -21,7 +21,7 @@ import yaml
 from dry_run import ERRANDS, bought, command_line, events, products, table_student, words
 
 from loops.events import EventLog, read_events
-from loops.openings import opened_by, openings
+from loops.openings import opened_by, openings, record_opening
 from loops.run_folder import RunError, RunFolder, all_runs, content_hash, create_run, digest, find_run
 from student.evals.load import load_evals
 
@@ -233,6 +233,25 @@ def test_a_second_run_on_the_same_test_split_is_marked(folder: Path) -> None:
     assert create_run(runs, "errands", opened_by(runs)).name == "errands-3", (
         "whoever opened test is not mistaken for another"
     )
+
+
+def test_a_run_that_goes_on_is_not_a_later_opening_than_its_own(tmp_path: Path) -> None:
+    first, second = RunFolder(tmp_path / "a-1"), RunFolder(tmp_path / "b-1")
+    assert [record_opening(each, "print") for each in (first, second, first, second)] == [[], ["a-1"], [], ["a-1"]]
+
+
+def test_a_small_budget_is_not_spent_on_the_teacher_s_examination(tmp_path: Path) -> None:
+    assert begin(tmp_path, budget__requests="20") == 0
+    folder = tmp_path / "errands-1"
+    examined = asked(folder, "round = 0")
+    assert 0 < examined <= 4 < asked(folder)
+    assert any(
+        event.get("student") == "teacher" and event["n"] == examined
+        for event in events(folder)
+        if event["event"] == "score"
+    )
+    assert any(f"examined on {examined} of" in event.get("text", "") for event in events(folder))
+    assert (folder / "rounds/001/lessons.jsonl").exists()
 
 
 def test_a_spent_budget_stops_the_lessons_and_still_makes_the_claim(tmp_path: Path) -> None:

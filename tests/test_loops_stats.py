@@ -62,6 +62,12 @@ def test_only_a_gain_beyond_doubt_is_shown() -> None:
     assert not pair(0, 7).shown
 
 
+@pytest.mark.parametrize(("gained", "lost"), [(4, 0), (5, 0), (0, 4), (7, 1), (1, 0)])
+def test_an_interval_does_not_say_what_the_test_does_not(gained: int, lost: int) -> None:
+    found = pair(gained, lost, both=240 - gained - lost)
+    assert found.p > 0.05 and found.low < 0 < found.high
+
+
 def test_a_comparison_counts_what_changed() -> None:
     found = pair(8, 2, both=10)
     assert (found.n, found.gained, found.lost, found.gain) == (20, 8, 2, 0.3)

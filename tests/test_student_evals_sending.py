@@ -7,14 +7,17 @@ import random
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from dry_run import command_line, events, table_student
 
+from loops.learning import failures_of
 from student.evals.load import EvalSet, load_evals
 from student.evals.sending import columns_told, narrowed
 from student.evals.spec import EvalError
-from student.records import Candidate, read_records
+from student.records import Attempt, Candidate, read_records
 
 SECRET = "Montgomery"
 SPEC = """\
@@ -183,3 +186,15 @@ def test_the_run_says_which_columns_go_where(quick: list[str], tmp_path: Path) -
     assert command_line([*quick, *nowhere]) == 2
     (leaves,) = [one for one in events(tmp_path / "runs" / "desk-1") if one["event"] == "run.leaves"]
     assert (leaves["columns"], leaves["items"]) == (["body", "subject", "queue"], 20)
+
+
+def test_a_student_that_repeats_its_question_does_not_tell_the_teacher_what_is_kept_back(desk: Path) -> None:
+    whole, narrow = load_evals(desk), told(desk, "subject", "body", "queue")
+    crew: Any = SimpleNamespace(evals=narrow, settings=SimpleNamespace(mine=SimpleNamespace(margin=None)))
+    label = next(iter(whole.spec.labels))
+    for said, expected in ((lambda seed: seed.prompt, ""), (lambda seed: label, label)):
+        attempts = [Attempt(item_id=seed.id, output=said(seed), outcome="wrong", score=0.0) for seed in whole.seeds]
+        assert {one.wrong_answer for one in failures_of(crew, attempts)} == {expected}
+    crew.evals = whole
+    attempts = [Attempt(item_id=seed.id, output=seed.prompt, outcome="wrong", score=0.0) for seed in whole.seeds]
+    assert {one.wrong_answer for one in failures_of(crew, attempts)} == {seed.prompt for seed in whole.seeds}

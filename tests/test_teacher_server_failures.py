@@ -104,6 +104,7 @@ EXPIRED = status(401, {"message": "token expired"})
 OVERFLOW = status(400, {"message": "This model's maximum context length is 2048 tokens", "code": 400})
 FILTERED = status(400, {"message": "The response was filtered", "code": "content_filter"})
 THOUGHT = page(completion(None, reasoning_content="let me think"))
+CUT_OFF = page(completion("", "length", reasoning_content="let me think, first"))
 BAD_GATEWAY = page(b"<html><title>502 Bad Gateway</title>...", 502, content_type="text/html; charset=nonsense")
 NONSENSE = status(500, error={"code": ["no", "text"], "type": {"at": "all"}, "message": 7})
 
@@ -143,6 +144,8 @@ CASES = [
     Case("broken off inside", (page(completion("ye", "error")), ok), retries=("bad-reply",)),
     Case("reasoning only, once", (THOUGHT, ok), 4, "only-reasoning"),
     Case("reasoning only, always", (THOUGHT,), None, "thinking off"),
+    Case("reasoning only, for as long as it may", (CUT_OFF,), None, "thinking off"),
+    Case("reasoning and an answer that is cut off", (page(completion("yes", "length", reasoning_content="hm")),)),
     Case("invalid UTF-8", (page(b'{"choices": [{"message": {"content": "\xc3\x28"}}]}'), ok), retries=("bad-reply",)),
     Case("a body of 50 MB", (huge, ok), retries=("bad-reply",), options={"timeout": 120.0}),
     Case("a gzip bomb", (bomb, ok), retries=("bad-reply",), options={"timeout": 120.0}),

@@ -176,6 +176,17 @@ def test_style_shows_real_items_as_replies_and_the_same_ones_in_every_request_an
             assert item.startswith(f"{begin} ")
 
 
+@pytest.mark.parametrize(
+    ("words", "labels", "each"), [(16, 3, 6), (30, 3, 4), (60, 3, 2), (250, 2, 1), (500, 1, 1), (900, 0, 0)]
+)
+def test_style_shows_as_much_of_long_items_as_there_is_room_for(words: int, labels: int, each: int) -> None:
+    long = [seed.model_copy(update={"prompt": f"{seed.prompt} {'with words ' * (words // 2)}"}) for seed in KINDS]
+    order = styled(long)[0]
+    assert sum(message.role == "assistant" for message in order.request.messages) == labels
+    shown = shown_in(order)
+    assert len(shown) == labels * each and sum(map(len, shown)) <= 3000
+
+
 def test_style_gives_every_new_item_the_first_words_of_a_real_one_of_its_label() -> None:
     orders = styled(lessons=24)
     assert {order.want.parent.answer for order in orders} == {"river"}

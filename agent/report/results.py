@@ -1,7 +1,7 @@
 """How students did: scores with their intervals, paired changes, skills before and after, and what became of each item.
 
 In: attempts as they lie in the run folder. Out: the parts of `Facts` that hold results. Every paired interval here is Bonett and
-Price's, which stays honest on the few items of one skill; only the claim has the bootstrap interval it was made with.
+Price's, which stays honest on the few items of one skill; the claim has the interval it was made with.
 """
 
 from __future__ import annotations

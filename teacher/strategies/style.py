@@ -26,6 +26,8 @@ SHOWN = 3
 """Labels of which real items are shown as replies: those with most."""
 ITEMS = 6
 """Real items of each, at most."""
+LONGEST = 3000
+"""Characters of all of them at most: with the reply's own they have to fit a small teacher's context, and every request pays for them."""
 TIMES = 2
 """Times `generate.per_request` items in one request: with first words of their own they differ all the same, and what stands before
 them is paid for once."""
@@ -56,13 +58,18 @@ def _labelled(desk: Desk, weakness: Weakness, part: tuple[bool, int], number: in
 
 
 def exchanges(desk: Desk) -> dict[str, list[Seed]]:
-    """The real items that are shown as replies, by label; no two of a label begin alike."""
+    """The real items that are shown as replies, by label, as many as `LONGEST` has room for; no two of a label begin alike."""
     pool: dict[str, dict[str, Seed]] = {}
     spaced = [one for one in desk.seeds if opening(one.prompt)] or desk.seeds
     for seed in sorted(spaced, key=lambda one: text_hash("shown as a reply", str(desk.seed), one.id)):
         pool.setdefault(seed.answer, {}).setdefault(opening(seed.prompt).casefold(), seed)
     most = sorted(pool, key=lambda answer: (-len(pool[answer]), answer))[:SHOWN]
-    return {answer: [*pool[answer].values()][:ITEMS] for answer in most}
+    sizes = [(SHOWN, each) for each in range(ITEMS, 0, -1)] + [(labels, 1) for labels in range(SHOWN - 1, 0, -1)]
+    for labels, each in sizes:
+        chosen = {answer: [*pool[answer].values()][:each] for answer in most[:labels]}
+        if sum(len(seed.prompt) for seeds in chosen.values() for seed in seeds) <= LONGEST:
+            return chosen
+    return {}
 
 
 def beginnings(
