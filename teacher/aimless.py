@@ -1,7 +1,7 @@
 """Lessons without aim: from seeds as they come, and of every label its share of the seeds.
 
-They are a part of every round where labels are fixed (`generate.spread`), written by whoever writes the others: of each label what the
-aimed ones leave short of its share, so that no label is crowded out (`generate.level`). And they are all there is in the control arms:
+They are a part of every round where labels are fixed (`generate.spread`), written by whoever writes the others, so that no label is crowded
+out; with `generate.level` of each label what the aimed ones leave short of its share. And they are all there is in the control arms:
 the strategy `untargeted`, or, where a run's own lessons are written by `style`, that, from random seeds, so that what is compared differs
 in aim and in nothing else.
 """

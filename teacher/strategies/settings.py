@@ -33,9 +33,9 @@ class GenerateSettings(Record):
     spread: float = Field(default=0.5, ge=0, le=1)
     """With fixed labels: the share of a round's lessons that is aimed at nothing, from seeds as they come and of every label its share of
     them. Labels that hear of lessons for others only are answered less and less (docs/evidence.md)."""
-    level: bool = True
+    level: bool = False
     """With `spread`: of each label such lessons are what the aimed ones leave short of its share of the seeds, so that the whole round has
-    the seeds' shares; false: they have them by themselves, whatever the aimed ones are."""
+    the seeds' shares; false: they have them by themselves, whatever the aimed ones are, which was worth as much (docs/evidence.md)."""
     explore: float = Field(default=0.2, ge=0, le=1)
     """The share of the aimed lessons that is spread evenly over the weaknesses; the rest goes by expected gain."""
     taxonomy: str = ""

@@ -335,6 +335,9 @@ def recipe_digest() -> str:
         RunSettings.model_validate({**merged(SETTINGS, tree), "evals": "-"}).model_dump()
         for tree in ({}, PAPER, PROMPT)
     ]
+    for arm in arms:
+        if not arm["generate"]["level"]:  # as the recipe was named before there was such a setting
+            del arm["generate"]["level"]
     return digest([CODE, arms, [version for _, version, _ in every_prompt()]])[:16]
 
 
