@@ -66,9 +66,9 @@ def kept_lessons(cell: Cell, folder: Path) -> dict[str, list[Kept]]:
     file = gain.lessons_file(cell, folder)
     if not file.exists():
         raise SystemExit(f"{file} is not there: gain.py keeps the lessons of {cell.task}, draw {cell.draw}, in it.")
-    names = WORDS[cell.task] if cell.words else {}
+    names: dict[str, str] = WORDS[cell.task] if cell.words else {}
     return {
-        arm: [Kept(prompt=one["prompt"], answer=names.get(one["answer"], one["answer"])) for one in rows]
+        arm: [Kept(prompt=one["prompt"], answer=names.get(str(one["answer"]), str(one["answer"]))) for one in rows]
         for arm, rows in json.loads(file.read_text("utf-8")).items()
     }
 
