@@ -7,7 +7,7 @@ are being written would buy candidates that nobody may believe.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from operator import add, le
 
 from loops.crew import Crew
@@ -111,9 +111,7 @@ def affordable_first(ledger: Ledger, requests: Sequence[Request], share: float) 
         )
     )
     for at, request in enumerate(requests):
-        most = request.most_tokens()
-        money = ledger.prices.of(most - request.max_tokens, request.max_tokens) if ledger.prices else 0.0
-        cost = cost.plus(Price(1, most, money, 0))
+        cost = cost.plus(_most(ledger, request))
         if not cost.within(whole):
             return at
     return len(requests)
@@ -142,10 +140,15 @@ def _price(ledger: Ledger, past: Mapping[str, Totals], request: Request) -> Pric
     if _known(past, request):
         alike = past[request.purpose]
         return Price(alike.requests, alike.tokens, alike.charged_money, alike.seconds).times(1 / alike.requests)
+    asked = sum(one.requests for one in past.values())
+    return replace(_most(ledger, request), seconds=sum(one.seconds for one in past.values()) / asked if asked else 0)
+
+
+def _most(ledger: Ledger, request: Request) -> Price:
+    """The most that a request can cost; the time is not known."""
     most = request.most_tokens()
     money = ledger.prices.of(most - request.max_tokens, request.max_tokens) if ledger.prices else 0.0
-    asked = sum(one.requests for one in past.values())
-    return Price(1, most, money, sum(one.seconds for one in past.values()) / asked if asked else 0)
+    return Price(1, most, money, 0)
 
 
 def _known(past: Mapping[str, Totals], request: Request) -> bool:
