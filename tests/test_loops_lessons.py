@@ -217,6 +217,11 @@ def test_lessons_flow_by_what_earlier_rounds_flipped(crew_of: MakeCrew) -> None:
 def test_no_more_lessons_are_asked_for_than_so_many_a_failure(crew_of: MakeCrew) -> None:
     crew = crew_of(generate={"per_failure": 1, "lessons": 40})
     assert sum(one.lessons for one in weaknesses_of(crew, ROUND, FAILURES[:3])) == 3
+    crew = crew_of(generate={"per_failure": 1, "lessons": 40, "explore": 0})
+    uneven = [Failure(seed=seed, wrong_answer="7") for skill, count in (("small sums", 7), ("carrying", 2))
+              for seed in [one for one in SUMS if one.skill == skill][:count]]  # fmt: skip
+    found = weaknesses_of(crew, ROUND, uneven)
+    assert len(found) == 2 and all(one.lessons == len(one.failures) for one in found)
 
 
 @pytest.mark.parametrize(
