@@ -231,7 +231,7 @@ def test_each_weakness_gets_no_more_than_so_many_a_failure_and_the_next_ones_the
     failures: tuple[int, ...], asked: tuple[int, ...], given: tuple[int, ...]
 ) -> None:
     rows = [
-        Weakness(id="", name="", failures=(FAILURES * 2)[:count], lessons=lessons)
+        Weakness(id="", name="", failures=tuple((FAILURES * 2)[:count]), lessons=lessons)
         for count, lessons in zip(failures, asked, strict=True)
     ]
     assert tuple(one.lessons for one in at_most(rows, 1)) == given
