@@ -66,6 +66,8 @@ class Case:
     """Where it stops, or gives questions up: what the person is told."""
     retries: tuple[str, ...] = ()
     """The failed attempts, by reason."""
+    perhaps: tuple[str, ...] = ()
+    """Reasons of further ones, where it is a race whether there are any."""
     note: str = ""
     """What the person is told beside that."""
     options: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -167,7 +169,8 @@ CASES = [
     Case("422 on the first", (status(422),), None, "very first request.*422"),
     Case("content filter in the reply", (picky(page(completion("", "content_filter")), 0),), 4, "refusal"),
     Case("content filter instead of one", (picky(FILTERED, 0, 1, 2, 3),), 1, "refusal.*was filtered"),
-    Case("keep-alive closed between requests", (hang_up_after(ok),)),
+    # A request may be on its way while the server closes; then it is counted and sent again.
+    Case("keep-alive closed between requests", (hang_up_after(ok),), perhaps=("connection-lost",)),
     Case("usage missing", (page(completion() | {"usage": None}),)),
     Case("usage negative", (usage(prompt_tokens=-7, completion_tokens=3),)),
     Case("usage zero", (usage(prompt_tokens=0, completion_tokens=0),)),
@@ -205,7 +208,7 @@ def check_answers(case: Case, desk: Desk, answers: list[Reply | Failed]) -> None
     assert {answer.text for answer in answers if isinstance(answer, Reply)} == {"yes"}
     assert re.search(case.cause, " ".join(f"{one.reason} {one.detail}" for one in lost))
     if not lost:
-        assert Counter(desk.retries()) == Counter(case.retries)
+        assert Counter(one for one in desk.retries() if one not in case.perhaps) == Counter(case.retries)
 
 
 def keys(url: str) -> dict[str, str]:
