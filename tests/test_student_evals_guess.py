@@ -83,6 +83,13 @@ def question(at: int) -> str:
     return f"{' '.join(words).capitalize()}?"
 
 
+def test_rows_with_nothing_in_them_are_no_rows(tmp_path: Path) -> None:
+    path = write(tmp_path / "d.csv", rows(text=question, intent=lambda at: ("play", "book")[at % 2]))
+    path.write_text(path.read_text() + ",\n" * 40)
+    found = profile({"": open_sources(Address("file", str(path)))[""]})
+    assert found.rows == {"": 60} and all(one.rows == 60 for one in found.columns.values())
+
+
 # --- labels
 
 

@@ -93,7 +93,7 @@ def _drafts(mapping: Mapping, source: Source, listening: _Listening) -> Iterator
             listening.on_progress(number, source.total)
         if isinstance(row, RowTrouble):
             listening.leave_out(row)
-        elif not any(value is not None and value != "" for value in row.cells.values()):
+        elif row.is_empty:
             listening.dropped["empty row"] += 1
         else:
             try:

@@ -118,7 +118,7 @@ class Profile:
 
 
 def profile(sources: Mapping[str, Source], on_row: Any = lambda done, total: None) -> Profile:
-    """Read every row of every part."""
+    """Read every row of every part; a row with nothing in it is none."""
     found = Profile({}, {}, 0, {}, {part: source.format for part, source in sources.items()})
     names: dict[str, tuple[str, ...]] = {}
     for part, source in sources.items():
@@ -127,6 +127,8 @@ def profile(sources: Mapping[str, Source], on_row: Any = lambda done, total: Non
         for row in source.rows:
             if not isinstance(row, Row):
                 found.unreadable += 1
+                continue
+            if row.is_empty:
                 continue
             found.rows[part] += 1
             for name, value in _flat(row.cells):

@@ -17,6 +17,11 @@ class Row(NamedTuple):
     cells: dict[str, Any]
     """Values by column: text, numbers, truths, None, lists and mappings of these."""
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing in any of its cells."""
+        return all(value is None or value == "" for value in self.cells.values())
+
 
 @dataclass
 class Source:

@@ -115,7 +115,7 @@ def _told_questions(spec: EvalSpec, where: str, send: Sequence[str]) -> dict[str
     for part, one in places.items():
         for source in open_sources(one, mapping.wanted, () if part else hub_parts(spec)).values():
             for row in source.rows:
-                if not isinstance(row, Row) or not any(cell not in (None, "") for cell in row.cells.values()):
+                if not isinstance(row, Row) or row.is_empty:
                     continue
                 try:
                     name = mapping.draft(row, source).id
