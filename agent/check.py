@@ -21,6 +21,7 @@ from agent.models import check_models, open_teacher
 from agent.safe import safe
 from agent.settings import SettingsError, explained
 from loops.crew import sheet_of
+from loops.lessons import lessons_asked
 from loops.settings import RunSettings
 from loops.stats import wilson
 from student.evals.load import EvalSet
@@ -99,9 +100,8 @@ def _estimate(
     settings: RunSettings, evals: EvalSet, asked: Sequence[Request], seconds: float, tokens: int
 ) -> list[tuple[str, str]]:
     """What a whole run may take of the teacher, by what these requests took; writing by requests like those of a first round."""
-    rounds, lessons = settings.stop.rounds, settings.generate.lessons
-    if settings.generate.per_failure:
-        lessons = min(lessons, settings.generate.per_failure * len(evals.seeds))
+    rounds, seeds_there = settings.stop.rounds, len(evals.seeds)
+    lessons = lessons_asked(settings.generate, seeds_there, failures=seeds_there)
     asked_for = rounds * lessons * (2 if settings.control else 1)  # control arms cost what the rounds did
     checks = settings.curate.answers if settings.curate.verify else 0
     answers = settings.teacher.check_items + asked_for * checks

@@ -30,6 +30,7 @@ from teacher.naming import BATCH, Name, chosen, joined, merged, name_requests, r
 from teacher.requests import UNAFFORDED, Answer, Reply, was_unsent
 from teacher.shares import Past, Terms, expected_gains, give_lessons, lessons_so_far, share_out
 from teacher.strategies.order import STAND_IN
+from teacher.strategies.settings import GenerateSettings
 
 UNAIMED = 500
 """Added to the number of a round where lessons have no aim, so that they are drawn otherwise than the aimed ones."""
@@ -54,6 +55,7 @@ def weaknesses_of(crew: Crew, state: State, failures: Sequence[Failure]) -> list
             for part, most in zip(parts, named, strict=True)
         ]
         write_records(target, numbered(state.round, shared(crew, [one for one in found if one.weaknesses])))
+        tell_fewer(crew, sum(len(weakness.failures) for one in found for weakness in one.weaknesses))
 
     crew.folder.once(target, inputs, make)
     return read_records(target, Weakness)
@@ -89,7 +91,7 @@ def shared(crew: Crew, found: Sequence[Found]) -> list[Weakness]:
     """
     wanted = crew.settings.generate
     failures = sum(len(weakness.failures) for one in found for weakness in one.weaknesses)
-    asked = min(wanted.lessons, failures * wanted.per_failure) if wanted.per_failure else wanted.lessons
+    asked = lessons_asked(wanted, len(crew.evals.seeds), failures)
     unaimed = int(asked * wanted.spread) if crew.sheet().labels else 0
     totals = share_out([sum(one.gains) for one in found], asked - unaimed, wanted.per_request)
     aimed = [
@@ -102,6 +104,25 @@ def shared(crew: Crew, found: Sequence[Found]) -> list[Weakness]:
     if wanted.per_failure:
         aimed = at_most(aimed, wanted.per_failure)
     return aimed + [Weakness(id="", name=NAME, failures=(), lessons=unaimed)] * bool(unaimed)
+
+
+def lessons_asked(wanted: GenerateSettings, seeds: int, failures: int | None = None) -> int:
+    """How many candidates a round asks for: `lessons`, unless there are too few seeds or failures for them. `failures`: None where what
+    is asked has nothing to do with any."""
+    caps = [(wanted.per_seed, seeds), (wanted.per_failure, failures)]
+    return min([wanted.lessons, *(each * count for each, count in caps if each and count is not None)])
+
+
+def tell_fewer(crew: Crew, failures: int) -> None:
+    """Say that there are too few seeds for the lessons that are set, where that is what decides."""
+    wanted, seeds = crew.settings.generate, len(crew.evals.seeds)
+    most = lessons_asked(wanted, seeds, failures)
+    if most < lessons_asked(wanted.model_copy(update={"per_seed": None}), seeds, failures):
+        crew.emit(
+            "note",
+            text=f"{most} lessons are asked for instead of {wanted.lessons}, {wanted.per_seed} for each of {seeds} seeds "
+            "(generate.per_seed): from few real items a teacher writes the same things again",
+        )
 
 
 def at_most(weaknesses: Sequence[Weakness], per_failure: int) -> list[Weakness]:

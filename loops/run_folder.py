@@ -33,8 +33,8 @@ class RunError(Exception):
 
 
 LATER = (
-    ("train", "smoothing", 0.0), ("generate", "spread", 0.0), ("generate", "level", False), ("curate", "shown", 0),
-    ("curate", "meaning", None),
+    ("train", "smoothing", 0.0), ("generate", "spread", 0.0), ("generate", "level", False),
+    ("generate", "per_seed", None), ("curate", "shown", 0), ("curate", "meaning", None),
 )  # fmt: skip
 """Settings that came after the first runs, and what stands for going without: that is meant where a config.yaml does not name them,
 whatever the default is now."""

@@ -22,7 +22,7 @@ from typing import Any
 from loops.crew import Crew
 from loops.folds import ground_of, grounds
 from loops.judging import judge, questions_on
-from loops.lessons import ask_for
+from loops.lessons import ask_for, lessons_asked
 from loops.run_folder import content_hash, digest
 from loops.state import State
 from loops.witnesses import evidence
@@ -110,6 +110,7 @@ def _batches(crew: Crew, rounds: int) -> Iterator[list[Order]]:
     """The requests of so many untargeted rounds, a few at a time."""
     for number in range(1, rounds + 1):
         generate, draw = crew.settings.generate, crew.settings.seed
+        generate = generate.model_copy(update={"lessons": lessons_asked(generate, len(crew.evals.seeds))})
         orders = aimless(crew.sheet(), crew.evals.for_teacher, generate, APART + number, draw)
         size = max(crew.settings.teacher.at_once, -(-len(orders) // PARTS))
         yield from (orders[at : at + size] for at in range(0, len(orders), size))

@@ -48,15 +48,21 @@ def _echo(candidate: Candidate) -> str:
     return said if plain in labels or _OURS.fullmatch(plain) else ""
 
 
+SHORT = 20
+"""Characters that are enough for any question, however long the real ones are: a teacher may well write shorter ones."""
+
+
 class Lengths:
     """How long questions and answers may be, by the seeds' own."""
 
     def __init__(self, seeds: Sequence[Seed], longest: float) -> None:
         self._prompt = longest * max((len(seed.prompt) for seed in seeds), default=1000)
+        # Where a small teacher runs out of things to say it writes the first words it was given, and no more.
+        self._least = max(4, min(SHORT, min((len(seed.prompt) for seed in seeds), default=0) / 2))
         self._answer = max(200, 10 * statistics.median(len(seed.answer) for seed in seeds)) if seeds else 1000
 
     def check(self, candidate: Candidate) -> Verdict | None:
         """The verdict on a candidate that is too long or too short; None for any other."""
         if len(candidate.prompt) > self._prompt or len(candidate.answer) > self._answer:
             return reject(candidate, "too-long", f"{len(candidate.prompt)} + {len(candidate.answer)} characters")
-        return reject(candidate, "too-short", candidate.prompt) if len(candidate.prompt) < 4 else None
+        return reject(candidate, "too-short", candidate.prompt) if len(candidate.prompt) < self._least else None

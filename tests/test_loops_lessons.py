@@ -101,7 +101,8 @@ def crew_of(tmp_path: Path) -> Iterator[MakeCrew]:
             ledger, talk = Ledger(tmp_path / "ledger.sqlite", budget or Budget()), Talk()
             cleaning.callback(ledger.close)
             client = Client(teacher(SUMS), ledger, emit=talk)
-            whole = RunSettings.model_validate({"evals": "sums.yaml", **settings})
+            generate = {"per_seed": None, **settings.pop("generate", {})}  # ten sums are few
+            whole = RunSettings.model_validate({"evals": "sums.yaml", "generate": generate, **settings})
             return Crew(whole, evals, RunFolder(tmp_path), cast("Any", None), lambda: client, talk)
 
         yield make
@@ -222,6 +223,16 @@ def test_no_more_lessons_are_asked_for_than_so_many_a_failure(crew_of: MakeCrew)
               for seed in [one for one in SUMS if one.skill == skill][:count]]  # fmt: skip
     found = weaknesses_of(crew, ROUND, uneven)
     assert len(found) == 2 and all(one.lessons == len(one.failures) for one in found)
+
+
+def test_no_more_lessons_are_asked_for_than_so_many_a_seed_and_that_is_said(crew_of: MakeCrew) -> None:
+    crew = crew_of(generate={"per_seed": 2, "lessons": 60})
+    assert sum(one.lessons for one in weaknesses_of(crew, ROUND, FAILURES)) == 2 * len(SUMS)
+    assert "20 lessons are asked for instead of 60, 2 for each of 10 seeds (generate.per_seed)" in notes(crew)
+    crew = crew_of(generate={"per_seed": 2, "lessons": 20})
+    assert sum(one.lessons for one in weaknesses_of(crew, ROUND, FAILURES[:4])) == 20 and not notes(crew)
+    crew = crew_of(generate={"per_seed": 2, "per_failure": 1})
+    assert sum(one.lessons for one in weaknesses_of(crew, ROUND, FAILURES[:3])) == 3 and not notes(crew)
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_a_new_text_of_the_right_form_is_accepted() -> None:
     [
         ("", "printer", "empty"), (GOOD, "", "empty"), (GOOD, "scanner", "not-a-label"),
         (GOOD, "Printer", "not-a-label"),
-        ("ab", "printer", "too-short"), ("x" * 1000, "printer", "too-long"),
+        ("ab", "printer", "too-short"), ("The printer", "printer", "too-short"), ("x" * 1000, "printer", "too-long"),
         (SEEDS[0].prompt, "printer", "duplicate"), (SEEDS[0].prompt.upper() + "!!", "printer", "duplicate"),
         ("The printer on floor 2 eats every second sheet of it", "printer", "near-duplicate"),
     ],
@@ -126,9 +126,9 @@ def test_the_guard_is_asked_about_all_that_could_be_a_copy() -> None:
     asked.clear()
     own = [seed.model_copy(update={"choices": ("yes", "no", f"maybe {seed.id}")}) for seed in SEEDS]
     sifted(
-        candidate("Is it on?", "on", choices=("on", "off")), seeds=own, guard=noted
+        candidate("Is the switch on, please?", "on", choices=("on", "off")), seeds=own, guard=noted
     )  # fmt: skip
-    assert asked == ["Is it on?", "Is it on? on off"]
+    assert asked == ["Is the switch on, please?", "Is the switch on, please? on off"]
 
 
 @pytest.mark.parametrize("token", ["<|im_end|>", "\x1b[2J"])
@@ -157,7 +157,7 @@ def test_another_language_than_the_seeds_is_refused(prompt: str) -> None:
 @pytest.mark.parametrize(
     "prompt",
     [PLAIN, "toner empty pls", "What does the German word Schadenfreude mean?", "HP LaserJet 4050n: PC LOAD LETTER",
-     "¿What is the meaning of 'el pollo loco'?", "x = 3; y = 4; x * y?", "🖨️ 🔥 ???!", "Σ α_i for i in 1..n, what is it?"],
+     "¿What is the meaning of 'el pollo loco'?", "x = 3; y = 4; x * y?", "🖨️ 🔥 ???! 🖨️ 🔥 ???! 🖨️", "Σ α_i for i in 1..n, what is it?"],
 )  # fmt: skip
 def test_names_formulas_and_quotations_are_no_other_language(prompt: str) -> None:
     assert reason(prompt) == "accepted"

@@ -21,6 +21,9 @@ class GenerateSettings(Record):
     """Candidates asked for in a round."""
     per_failure: int | None = Field(default=None, ge=1)
     """At most so many candidates a round for each failure, as in the paper, where it is 1; null: `lessons`, however few failures."""
+    per_seed: int | None = Field(default=2, ge=1)
+    """At most so many candidates a round for each seed: asked for more, a small teacher writes the same things again (docs/evidence.md);
+    null: `lessons`, however few seeds."""
     mix: dict[str, float] | None = None
     """Who writes them, by weight: contrast, skill, style, taxonomy, errors, rephrase, paper, untargeted. null: style where labels are
     fixed, contrast where answers are written or every item has choices of its own (docs/evidence.md)."""

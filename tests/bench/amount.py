@@ -36,7 +36,8 @@ Key = tuple[str, str, int]
 
 def written(cell: Cell, lessons: int) -> list[Lesson]:
     """What the defaults make of so many lessons asked for, in another order."""
-    tree = {"evals": cell.evals(), "student": {"shots": 0}, "seed": cell.seed, "generate": {"lessons": lessons}}
+    tree = {"evals": cell.evals(), "student": {"shots": 0}, "seed": cell.seed,
+            "generate": {"lessons": lessons, "per_seed": None}}  # fmt: skip
     folder = cell.run(f"ours-of-{lessons}")
     gain.go(folder, tree, like=cell.run("ours"), failures=True)
     return sorted(gain.lessons_of(folder), key=lambda one: text_hash("amount", one.id))
