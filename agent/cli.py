@@ -6,6 +6,7 @@ heavy rooms are imported inside the commands, so `--help` answers at once.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -65,6 +66,9 @@ RUNS = Path("runs")
 def main() -> int | None:
     """Entry point: fixable errors become one paragraph and exit code 2."""
     os.umask(0o077)
+    for stream in (sys.stdout, sys.stderr):  # a terminal or file that cannot hold a text is no reason to end
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except SystemExit as error:
@@ -138,7 +142,11 @@ def list_runs(runs: Runs = RUNS) -> None:
     from agent.tables import run_row, runs_table
     from loops.run_folder import all_runs
 
-    _print(runs_table([run_row(_view(folder), _state(folder)) for folder in all_runs(runs)]))
+    _print(
+        runs_table(
+            [run_row(_view(folder), folder.name, "running" if folder.is_held else "") for folder in all_runs(runs)]
+        )
+    )
 
 
 @app.command()
@@ -315,26 +323,16 @@ def _view(folder: Any) -> Any:
     return RunView().replay(events_of(folder))
 
 
-def _state(folder: Any) -> str:
-    """`running` while another process holds the folder."""
-    from loops.run_folder import RunError
-
-    try:
-        folder.lock()
-    except RunError:
-        return "running"
-    folder.unlock()
-    return ""
-
-
 def _print(renderable: Any) -> None:
     from rich.console import Console
 
     try:
         Console().print(renderable)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            fail(f"What there is to say could not be written ({error.strerror or error}). Write it somewhere else.")
 
 
 def _show_prompts(folder: Any) -> None:

@@ -92,7 +92,7 @@ def kept_attempts(files: Files) -> list[Attempt]:
     if files.claim is None:
         raise RunError(
             f"The run {name!r} has made no claim yet: its best student was not examined on test. Let it end with `llm2llm resume "
-            f"{name}`, then try again."
+            f"{files.folder.as_typed}`, then try again."
         )
     who = "best" if files.claim.best else "seed-only"
     files.folder.verify(path / f"attempts.{who}.test.jsonl")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,4 +125,9 @@ def told(made: First) -> RenderableType:
         )
     name = safe(made.path)
     tail = Text(f"\nWrote {name}", style="bold").append(". Look it over, then:\n", style="not bold")
-    return Group(head, table, tail, Text(f"    llm2llm evals check {name}", no_wrap=True, overflow="ignore"))
+    return Group(
+        head,
+        table,
+        tail,
+        Text(f"    llm2llm evals check {safe(shlex.quote(str(made.path)))}", no_wrap=True, overflow="ignore"),
+    )

@@ -122,7 +122,7 @@ def _drive(
         with contextlib.suppress(OSError):  # a full disk may be the very reason for the end
             log("run.ended", status=status, reason=reason, sentence=sentence, best=best, seconds=seconds)
 
-    again = f"`llm2llm resume {folder.name}` goes on from here."
+    again = f"`llm2llm resume {folder.as_typed}` goes on from here."
     try:
         with _ctrl_c(stopping, log):
             from loops.graph import run_loop  # takes a second: Ctrl-C is heeded by now

@@ -68,6 +68,20 @@ def name_of(evals: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", where.item or Path(where.place).stem).strip("-._")[:60] or "run"
 
 
+class _OnceLoader(yaml.SafeLoader):
+    """Plain values, and each key once: of two budgets neither is meant more than the other."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """A mapping. Raises ConstructorError for a key that stands in it twice."""
+        seen = set[str]()
+        for key, _ in node.value:
+            if key.value in seen and isinstance(key, yaml.ScalarNode):
+                problem = f"the key {key.value!r} stands here for the second time"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            seen |= {key.value} if isinstance(key, yaml.ScalarNode) else set()
+        return super().construct_mapping(node, deep)
+
+
 def _override(tree: dict[str, Any], overrides: Sequence[str]) -> None:
     for override in overrides:
         key, equals, value = override.partition("=")
@@ -83,7 +97,7 @@ def _read(source: str | None) -> tuple[str, dict[str, Any], str]:
     if not path.is_file():
         raise SettingsError(_unknown_recipe(source))
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        tree = yaml.load(path.read_text(encoding="utf-8"), _OnceLoader) or {}  # noqa: S506  it is a SafeLoader
     except (ValueError, yaml.YAMLError) as error:  # ValueError: a date that is none, or bytes that are no UTF-8
         raise SettingsError(f"{path}: this is no readable YAML: {error}. Correct it, in UTF-8.") from error
     if not isinstance(tree, dict):

@@ -204,12 +204,12 @@ class RunRow:
     """When it last did something, seconds since the epoch."""
 
 
-def run_row(view: RunView, state: str = "") -> RunRow:
-    """A run's line; `state` is needed where no run.ended tells (only a lock knows whether it is still running)."""
+def run_row(view: RunView, name: str, state: str = "") -> RunRow:
+    """A run's line, by the name of its folder; `state` is needed where no run.ended tells: only a lock knows whether it still runs."""
     ended = f"{view.status}: {view.reason}" if view.status == "stopped" and view.reason else view.status
     best = [score for score in _round_scores(view) if score.round == view.best]
     number = view.round if view.verb_seconds or view.verb else None
-    return RunRow(view.run, ended or state or "interrupted", number, best[-1] if best else None, view.last_time)
+    return RunRow(name, ended or state or "interrupted", number, best[-1] if best else None, view.last_time)
 
 
 def runs_table(rows: Sequence[RunRow]) -> RenderableType:
@@ -229,4 +229,6 @@ def runs_table(rows: Sequence[RunRow]) -> RenderableType:
 
 
 def _when(seconds: float) -> str:
+    if not seconds:
+        return "-"
     return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")

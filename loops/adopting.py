@@ -78,7 +78,7 @@ def kept_round(source: RunFolder) -> int:
     except FileNotFoundError:
         raise RunError(
             f"The run {source.name!r} has made no claim yet, so which of its rounds is the best is not settled. Let it end with "
-            f"`llm2llm resume {source.name}`, then try again."
+            f"`llm2llm resume {source.as_typed}`, then try again."
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(

@@ -158,7 +158,7 @@ def hold_review(crew: Crew, number: int) -> None:
         where = "" if crew.reviewer else " in a terminal"
         raise ReviewWaits(
             f"{left} of {len(docket.cases)} lessons of round {number} wait for a person's review (curate.review); what was "
-            f"decided is kept. `llm2llm resume {crew.folder.name}`{where} goes on with the next one."
+            f"decided is kept. `llm2llm resume {crew.folder.as_typed}`{where} goes on with the next one."
         )
 
 

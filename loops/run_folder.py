@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -50,6 +51,12 @@ class RunFolder:
     @property
     def name(self) -> str:
         return self.path.name
+
+    @property
+    def as_typed(self) -> str:
+        """What a person types for it: its name where it is among the runs here, else its path, in quotes where a shell needs them."""
+        here = self.path.parent.absolute() == Path("runs").absolute()
+        return shlex.quote(self.name if here else str(self.path))
 
     @property
     def config(self) -> Path:
@@ -97,7 +104,13 @@ class RunFolder:
 
     def lock(self) -> None:
         """Take the folder for this process. Raises RunError naming the holder."""
-        handle = (self.path / "lock").open("a+")
+        try:
+            handle = (self.path / "lock").open("a+")
+        except OSError as error:
+            raise RunError(
+                f"The run folder {str(self.path)!r} cannot be worked in ({error.strerror or error}). `show`, `report` and `export` read "
+                "it as it is; to go on with it, copy it to a folder that you may write to."
+            ) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -115,6 +128,18 @@ class RunFolder:
         self._lock = handle
         for draft in self.path.rglob(".*.tmp"):
             draft.unlink(missing_ok=True)  # what a killed process was writing
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a process is working in the folder; nothing is written to find out."""
+        try:
+            with (self.path / "lock").open() as handle:
+                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # there is no lock, or it cannot be looked at
+            return False
+        return False
 
     def unlock(self) -> None:
         """Give the folder back."""
@@ -220,7 +245,7 @@ def _fresh(root: Path, name: str, taken: Sequence[str]) -> RunFolder:
 def find_run(root: Path, name: str) -> RunFolder:
     """The run of that name or path; a bare name means its newest. Raises RunError naming those that exist."""
     for place in (Path(name), root / name):
-        if (place / "config.yaml").exists() or (place / "events.jsonl").exists():
+        if _begun(place).exists():
             return RunFolder(place.resolve())
     found = sorted((path for path in _folders(root) if _number(path, name)), key=lambda path: _number(path, name))
     if found:
@@ -231,13 +256,19 @@ def find_run(root: Path, name: str) -> RunFolder:
 
 def all_runs(root: Path) -> list[RunFolder]:
     """Every run under `root`, oldest first."""
-    return [RunFolder(path) for path in sorted(_folders(root), key=lambda path: (path / "config.yaml").stat().st_mtime)]
+    return [RunFolder(path) for path in sorted(_folders(root), key=lambda path: _begun(path).stat().st_mtime)]
 
 
 def _folders(root: Path) -> list[Path]:
     if not root.is_dir():
         return []
-    return sorted(path for path in root.iterdir() if (path / "config.yaml").exists())
+    return sorted(path for path in root.iterdir() if _begun(path).exists())
+
+
+def _begun(path: Path) -> Path:
+    """The file by which a folder is known to be a run: it is written once. One that has lost it is known by its events."""
+    config = path / "config.yaml"
+    return config if config.exists() else path / "events.jsonl"
 
 
 def _number(path: Path, name: str) -> int:

@@ -252,7 +252,7 @@ def test_a_teacher_that_is_down_stops_the_run_which_then_goes_on(runs: Path, cap
     began = time.monotonic()
     said = refused(begin(runs, **changes), capsys)
     assert time.monotonic() - began < 60
-    assert "127.0.0.1:9" in said and "llm2llm resume errands-1" in said
+    assert "127.0.0.1:9" in said and f"llm2llm resume {runs / 'errands-1'}" in said
     folder = runs / "errands-1"
     assert events(folder)[-1]["status"] == "failed"
     assert "127.0.0.1:9" in refused(resume(runs), capsys)
@@ -267,7 +267,7 @@ def test_a_refused_key_is_told_and_never_written(
     monkeypatch.setenv("ERRANDS_KEY", KEY)
     changes = {"teacher__model": "m", "teacher__base_url": refusing_server, "teacher__api_key_env": "ERRANDS_KEY"}
     said = refused(begin(runs, **changes), capsys)
-    assert "401" in said and "llm2llm resume errands-1" in said
+    assert "401" in said and f"llm2llm resume {runs / 'errands-1'}" in said
     assert KEY not in said
     files = [path for path in (runs / "errands-1").rglob("*") if path.is_file()]
     assert len(files) > 5
@@ -345,6 +345,60 @@ def test_a_run_that_is_worked_on_is_listed_as_running(runs: Path, capsys: Any) -
     holder.unlock()
     assert command_line(["runs", "--runs", str(runs)]) == 0
     assert "running" not in capsys.readouterr().out
+
+
+def test_runs_are_listed_by_their_folders_whatever_is_left_of_them(runs: Path, capsys: Any) -> None:
+    assert command_line(begin(runs)) == 0
+    shutil.copytree(runs / "errands-1", runs / "copied-7")
+    (runs / "copied-7" / "config.yaml").unlink()
+    shutil.copytree(runs / "errands-1", runs / "killed-2")
+    (runs / "killed-2" / "events.jsonl").unlink()
+    (runs / "killed-2" / "lock").unlink()
+    capsys.readouterr()
+    assert command_line(["runs", "--runs", str(runs)]) == 0
+    listed = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()[1:]}
+    assert {"errands-1", "copied-7", "killed-2"} <= listed.keys()
+    assert "1970" not in listed["killed-2"] and "interrupted" in listed["killed-2"]
+    assert not (runs / "killed-2" / "lock").exists(), "looking writes nothing"
+    assert command_line(["show", "copied", "--runs", str(runs)]) == 0
+
+
+def test_a_run_elsewhere_is_named_by_its_path(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from loops.run_folder import RunFolder
+
+    assert RunFolder(runs / "my run-1").as_typed == shlex.quote(str(runs / "my run-1"))
+    monkeypatch.chdir(runs.parent)
+    assert RunFolder(runs / "errands-1").as_typed == "errands-1" and runs.name == "runs"
+
+
+def test_a_folder_that_cannot_be_locked_is_told(tmp_path: Path) -> None:
+    from loops.run_folder import RunError, RunFolder
+
+    (tmp_path / "lock").mkdir()
+    assert not RunFolder(tmp_path).is_held
+    with pytest.raises(RunError, match=r"cannot be worked in .* copy it to a folder"):
+        RunFolder(tmp_path).lock()
+
+
+@pytest.mark.parametrize("config", ["stop: {rounds: 1}\nstop: {patience: 3}\n", "budget: {tokens: 1, tokens: 2}\n"])
+def test_a_key_that_stands_twice_is_refused(config: str, tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "run.yaml").write_text(f"evals: {dry_run.ERRANDS}\n{config}")
+    assert command_line(["check", str(tmp_path / "run.yaml")]) == 2
+    assert "stands here for the second time" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_what_cannot_be_written_is_one_paragraph(runs: Path) -> None:
+    assert command_line(begin(runs)) == 0
+    command = [sys.executable, dry_run.__file__, "table", "show", "errands", "--runs", str(runs)]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert ended.returncode == 2 and "could not be written" in ended.stderr and "Traceback" not in ended.stderr
+    plain = {**environment(runs.parent / "cache"), "PYTHONIOENCODING": "ascii"}
+    ended = subprocess.run(
+        [*command[:3], "check", "--explain", "evals"], env=plain, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0 and "Traceback" not in ended.stderr
 
 
 def test_no_runs_is_no_error(runs: Path, capsys: Any) -> None:
@@ -477,7 +531,7 @@ def test_a_student_that_cannot_be_loaded_is_told_and_the_run_goes_on_when_it_can
     code, _, err = finish(start(cache, begin(runs, "--student", str(tmp_path / "model"))))
     assert code == 2
     assert "Traceback" not in err and err.count("\n") == 1
-    assert str(tmp_path / "model") in err and "llm2llm resume errands-1" in err
+    assert str(tmp_path / "model") in err and f"llm2llm resume {runs / 'errands-1'}" in err
     assert bought(runs / "errands-1") == {} if (runs / "errands-1" / "ledger.sqlite").exists() else True
 
 

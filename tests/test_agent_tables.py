@@ -74,8 +74,8 @@ def test_an_empty_view_prints():
 
 def test_the_list_of_runs():
     view = RunView().replay(sample())
-    half = run_row(RunView().replay(sample()[:100]), "running")
-    text = words(printed(runs_table([run_row(view), half, RunRow("new", "interrupted", None, None, 0.0)])))
+    half = run_row(RunView().replay(sample()[:100]), "trec-003", "running")
+    text = words(printed(runs_table([run_row(view, "trec-003"), half, RunRow("new", "interrupted", None, None, 0.0)])))
     assert "trec-003 done 2 76.0 % (68.6 to 82.1) n 150" in text
     assert "trec-003 running 1" in text
     assert "new interrupted - -" in text
@@ -99,7 +99,7 @@ def test_every_line_fits_and_hostile_text_stays_text(width: int, terminal: bool)
 
 
 def test_a_piped_list_of_runs_has_no_boxes_and_no_colour():
-    assert printed(runs_table([run_row(RunView().replay(sample()))])).isascii()
+    assert printed(runs_table([run_row(RunView().replay(sample()), "trec-003")])).isascii()
 
 
 def score(right: int, low: float, high: float, student: str = "round 1") -> Score:

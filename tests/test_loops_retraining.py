@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,6 +11,7 @@ from typing import Any, cast
 import pytest
 from dry_run import ERRANDS, command_line, table_student, words
 
+from agent.report.gather import facts_of
 from loops.crew import Crew
 from loops.learning import SMOOTHING, example, fit, training_settings
 from loops.run_folder import RunFolder
@@ -42,6 +44,20 @@ def test_every_training_is_examined_on_test_and_counted(folder: Path) -> None:
         gains.append((right["best"] - right["seed-only"]) / claim["n"])
     assert claim["lessons"]["per_seed"] == pytest.approx(gains, abs=1e-6)
     assert claim["lessons"]["gain"] == pytest.approx(sum(gains) / 3, abs=1e-6)
+
+
+def test_such_a_run_is_shown_reported_and_compared(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with table_student():
+        assert command_line(["show", str(folder)]) == 0
+        said = " ".join(capsys.readouterr().out.split())
+        assert "3 training seeds" in said
+        assert command_line(["report", str(folder), "--to", str(tmp_path)]) == 0
+        shutil.copytree(folder, tmp_path / "errands-2")
+        assert command_line(["compare", str(folder), str(tmp_path / "errands-2")]) == 0
+    claim = facts_of(RunFolder(folder)).claim
+    assert claim and claim.lessons and claim.lessons.seeds == 3
 
 
 def test_the_sentence_is_about_the_lessons(folder: Path) -> None:

@@ -6,6 +6,7 @@ Whole runs with the scripted teacher and a table student, in this process; the p
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -82,7 +83,7 @@ def ended(folder: RunFolder) -> dict[str, Any]:
 def test_without_a_person_the_run_stops_resumably_and_says_how_to_go_on(waiting: RunFolder) -> None:
     end = ended(waiting)
     assert (end["event"], end["status"], end["reason"]) == ("run.ended", "stopped", "review")
-    assert "llm2llm resume errands-1` in a terminal" in end["sentence"]
+    assert re.search(r"`llm2llm resume \S+/errands-1` in a terminal", end["sentence"])
     assert not (waiting.round(1) / "lessons.jsonl").exists()
     assert ("train", 1) not in {
         (one["verb"], one["round"]) for one in events(waiting.path) if one["event"] == "verb.started"

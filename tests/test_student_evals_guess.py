@@ -90,6 +90,20 @@ def test_rows_with_nothing_in_them_are_no_rows(tmp_path: Path) -> None:
     assert found.rows == {"": 60} and all(one.rows == 60 for one in found.columns.values())
 
 
+def test_a_column_with_a_dot_in_its_name_is_a_column(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "d.csv", rows(**{"the text.of it": question, "a.label": lambda at: ("play", "book")[at % 2]})
+    )
+    spec = written(path)
+    assert (spec.columns.prompt, spec.columns.answer) == ("the text.of it", "a.label")
+
+
+def test_where_no_row_can_be_read_the_first_trouble_is_told(tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_bytes("text,intent\nGrüße,ä\nÖl,ü\n".encode("cp1252"))
+    with pytest.raises(EvalError, match=r"The first: .*d\.csv:2.*UTF-8"):
+        guessed(tmp_path / "d.csv")
+
+
 # --- labels
 
 

@@ -49,6 +49,12 @@ class Exam(Record):
     """On `test`: the kept student against this one, where it is untouched."""
 
 
+class LessonsGain(Gain):
+    """A gain over several trainings as a claim holds it, its sentence and what later versions add passed over."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
 class Control(Comparison):
     """The best student against a control arm, on `test`, each trained once."""
 
@@ -61,7 +67,7 @@ class Control(Comparison):
     """What the best student had: what the arm was to equal in one way."""
     sentence: str
     """The comparison in words."""
-    lessons: Gain | None = None
+    lessons: LessonsGain | None = None
     """The same over several training seeds, where there were several."""
 
     @property
@@ -84,7 +90,7 @@ class Claim(Comparison):
     """Against untargeted lessons and more training, where such arms ran."""
     controls_missing: dict[str, str] = Field(default_factory=dict)
     """Arms that were asked for and could not be made, each with the reason."""
-    lessons: Gain | None = None
+    lessons: LessonsGain | None = None
     """The gain over several training seeds, where there were several."""
 
     @property

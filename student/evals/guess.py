@@ -86,7 +86,8 @@ class Guess(Record):
 def guess(profile: Profile) -> Guess:
     """The whole guess. Raises EvalError where there is no question or no answer to be found."""
     if not profile.total:
-        raise EvalError("There is no row that can be read in this source. Give a file with one item a row.")
+        why = f" The first: {profile.trouble}" if profile.trouble else " Give a file with one item a row."
+        raise EvalError(f"There is no row that can be read in this source.{why}")
     made = Guesser(profile)
     found: dict[str, Any] = {"id": id_column(made)}
     chat = messages_column(made)
@@ -98,7 +99,7 @@ def guess(profile: Profile) -> Guess:
     found |= skill_column(made, found["kind"] == "choice" and not offered)
     found["noun"] = _noun(made, found.get("prompt", ""), chat is not None)
     found["splits"] = _splits(made, found)
-    unused = tuple(one.name for one in made.free() if "." not in one.name)
+    unused = tuple(one.name for one in made.free() if not one.nested)
     return Guess(**found, reasons=tuple(made.reasons), unused=unused)
 
 

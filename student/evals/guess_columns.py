@@ -180,7 +180,7 @@ def answer_column(made: Guesser, offered: bool, chat: Column | None) -> Column:
     if labels:
         column = max(labels, key=lambda one: (rank(one.name, SKILLS) >= 99, one.part("number") < 0.95, one.place))
         return made.take(_said(made, column, f"{column.distinct} different values in {column.rows:,} rows", labels))
-    rest = [one for one in free if "." not in one.name and not one.mostly("list")]
+    rest = [one for one in free if not one.nested and not one.mostly("list")]
     if len(rest) < 2 - (chat is not None):
         raise EvalError(
             f"No column looks like the right answers; there is {listed(made.profile.columns)}. An eval set needs a question and "
@@ -224,10 +224,8 @@ def prompt_columns(made: Guesser, chat: Column | None, answer: Column) -> dict[s
     if chat is not None:
         made.say("columns.prompt", chat.name, "lists of messages with role and content")
         return {"prompt": chat.name}
-    texts = [one for one in made.free() if (one.mostly("text") or one.mostly("number")) and "." not in one.name]
-    seldom = [
-        one for one in made.left() if one.mostly("text") and "." not in one.name
-    ]  # Alpaca's `input` is often empty
+    texts = [one for one in made.free() if (one.mostly("text") or one.mostly("number")) and not one.nested]
+    seldom = [one for one in made.left() if one.mostly("text") and not one.nested]  # Alpaca's `input` is often empty
     by_name = {re.sub(r"[ _-]", "", one.name.casefold()): one for one in (*seldom, *texts)}
     for first, second in PAIRS:
         pair = [by_name.get(first), by_name.get(second)]

@@ -36,6 +36,8 @@ class Column:
     """Its name; with dots for what lies inside an object."""
     place: int
     """Its place among the columns, from 0."""
+    nested: bool = False
+    """Whether it lies inside an object."""
     rows: int = 0
     """Rows in which it holds something."""
     kinds: Counter[Kind] = field(default_factory=Counter)
@@ -106,6 +108,8 @@ class Profile:
     """Rows by part."""
     unreadable: int
     """Rows that could not be read."""
+    trouble: str
+    """Why the first of them could not; empty where all could."""
     class_names: Mapping[str, tuple[str, ...]]
     """What the numbers of a column mean, where the file says so."""
     formats: dict[str, str]
@@ -119,7 +123,7 @@ class Profile:
 
 def profile(sources: Mapping[str, Source], on_row: Any = lambda done, total: None) -> Profile:
     """Read every row of every part; a row with nothing in it is none."""
-    found = Profile({}, {}, 0, {}, {part: source.format for part, source in sources.items()})
+    found = Profile({}, {}, 0, "", {}, {part: source.format for part, source in sources.items()})
     names: dict[str, tuple[str, ...]] = {}
     for part, source in sources.items():
         found.rows[part] = 0
@@ -127,13 +131,14 @@ def profile(sources: Mapping[str, Source], on_row: Any = lambda done, total: Non
         for row in source.rows:
             if not isinstance(row, Row):
                 found.unreadable += 1
+                found.trouble = found.trouble or str(row)
                 continue
             if row.is_empty:
                 continue
             found.rows[part] += 1
             for name, value in _flat(row.cells):
                 if name not in found.columns:
-                    found.columns[name] = Column(name, len(found.columns))
+                    found.columns[name] = Column(name, len(found.columns), name not in row.cells)
                 found.columns[name].add(value)
             if found.total % 1000 == 0:
                 on_row(found.total, source.total)
