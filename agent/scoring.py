@@ -13,7 +13,7 @@ import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast, get_args
@@ -138,12 +138,16 @@ def score_model(
     )
     backend = OpenAIBackend(order.url, order.model, os.environ.get(order.key_env)) if order.url else None
     lora = _lora_of(order.adapter) if order.adapter else StudentSettings().lora
-    items, total, before = _items(order, evals, runs, f"evals score {name}")
+
+    def opened() -> Opened:
+        return _items(order, evals, runs, f"evals score {name}")
+
     bare = order.bare or order.adapter is not None
     served: Served | None = None
     with tempfile.TemporaryDirectory() as scratch:
         began = time.monotonic()
         if backend is not None:
+            items, total, before = opened()
             served = Served(backend, evals, bare, Path(scratch), on_stage)
             try:
                 attempts = served.attempts(items)
@@ -152,7 +156,9 @@ def score_model(
                 backend.close()
             seconds = time.monotonic() - began
         else:
-            attempts, seconds = _examined_here(order, evals, items, (lora, bare), on_stage, workers)
+            (items, total, before), attempts, seconds = _examined_here(
+                order, evals, opened, (lora, bare), on_stage, workers
+            )
     tokens = served.tokens if served and served.tokens else None
     return Examined(
         model=name, evals=evals.spec.name, noun=evals.spec.noun, split=order.split, total=total,
@@ -163,8 +169,12 @@ def score_model(
     )  # fmt: skip
 
 
-def _items(order: Order, evals: EvalSet, runs: Path, name: str) -> tuple[Sequence[Item], int, tuple[str, ...]]:
-    """The items to ask, how many there are, and who opened `test` before."""
+Opened = tuple[Sequence[Item], int, tuple[str, ...]]
+"""The items to ask, how many there are, and who opened `test` before."""
+
+
+def _items(order: Order, evals: EvalSet, runs: Path, name: str) -> Opened:
+    """What is to be asked; an opening of `test` is written down."""
     before: list[str] = []
 
     def record() -> None:
@@ -194,15 +204,22 @@ def sampled(items: Sequence[AnyItem], limit: int | None) -> Sequence[AnyItem]:
 
 
 def _examined_here(
-    order: Order, evals: EvalSet, items: Sequence[Item], how: tuple[Lora, bool], on_stage: OnStage, workers: Workers
-) -> tuple[list[Attempt], float]:
-    """Attempts by a model in a process of its own, and the seconds they took."""
+    order: Order,
+    evals: EvalSet,
+    opened: Callable[[], Opened],
+    how: tuple[Lora, bool],
+    on_stage: OnStage,
+    workers: Workers,
+) -> tuple[Opened, list[Attempt], float]:
+    """Items, attempts by a model in a process of its own, and the seconds they took. Nothing is opened before the model is loaded."""
     lora, bare = how
     task = "" if evals.hosted else evals.task()
     here = Here(order.model, lora, on_stage, workers)
     try:
         _check_fits(order, here.start())
-        return here.attempts(evals, items, evals.ask("" if bare or not task else f"{task}\n\n"), order.adapter)
+        found = opened()
+        asked = evals.ask("" if bare or not task else f"{task}\n\n")
+        return found, *here.attempts(evals, found[0], asked, order.adapter)
     finally:
         here.close()
 

@@ -26,6 +26,7 @@ from agent.scored import shown
 from agent.scoring import Examined, Order, score_model
 from agent.settings import SettingsError
 from loops.power import what_shows
+from student.errors import StudentError
 from student.evals.load import EvalSet, load_evals
 
 ROWS = [json.loads(line) for line in (ERRANDS.parent / "items.jsonl").read_text().splitlines()]
@@ -287,6 +288,15 @@ def test_a_sample_is_said_to_be_one_and_is_the_same_each_time(errands: EvalSet, 
     assert one.score == two.score
     assert (one.score.n, one.total) == (7, 24)
     assert "a sample of the 24 in test" in drawn(one)
+
+
+def test_a_model_that_cannot_be_loaded_opens_nothing(errands: EvalSet, tmp_path: Path) -> None:
+    def none(*about: Any, **more: Any) -> Any:
+        raise StudentError("there is no such model")
+
+    with pytest.raises(StudentError, match="no such model"):
+        score_model(Order("nope/nope"), errands, tmp_path / "runs", quiet, none)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_opening_test_is_recorded_and_other_splits_are_not(errands: EvalSet, tmp_path: Path) -> None:
