@@ -139,7 +139,7 @@ def _unknown_recipe(source: str) -> str:
 
 def _value(override: str, text: str) -> Any:
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, _OnceLoader)  # noqa: S506  it is a SafeLoader
     except (ValueError, yaml.YAMLError) as error:  # ValueError: a date that is none
         raise SettingsError(
             f"--set {override!r}: the value is no readable YAML. Quote it, for example 'a.b=[1, 2]'."
